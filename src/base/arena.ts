@@ -1,0 +1,138 @@
+// The one memory of a network. Receive buffers of links, transmit batches, the rings of flows, fragments being put
+// together: all of it lives here, so that a frame is an offset and a length and nothing else, sockets read into it and
+// write from it, and every checksum is the kernel's.
+//
+// The arena is carved by a buddy allocator: blocks are powers of two from 4 KiB up, a block given back merges with its
+// buddy when that is free too. Taking and giving cost a few array reads, no search and no garbage. Who takes says for
+// whom (an Account), so that one guest cannot starve another: see `mayTake`.
+//
+// The first block is never handed out: offset 0 can mean "none".
+
+import { assert } from './assert.ts';
+import type { Memory } from './memory.ts';
+
+/** The smallest block in bytes. */
+export const MIN_BLOCK = 4096;
+const MIN_SHIFT = 12;
+const NONE = -1;
+
+/** Who holds arena bytes: one per guest, one for what belongs to nobody. */
+export class Account {
+  /** Bytes of blocks held now. */
+  used = 0;
+  /** Flows this account has now; an account without flows leaves the pool to the others. */
+  flows = 0;
+}
+
+export class Arena {
+  readonly memory: Memory;
+  /** Bytes in blocks that are held now. */
+  used = 0;
+  /** Accounts that have flows. Kept by whoever opens and ends flows. */
+  activeAccounts = 0;
+  private readonly blocks: number;
+  private readonly maxOrder: number;
+  /** Head of the free list of each order, a block index or NONE. */
+  private readonly heads: Int32Array;
+  private readonly next: Int32Array;
+  private readonly prev: Int32Array;
+  /** Per block: order + 1 where a free block begins, -(order + 1) where a held one does, else 0. */
+  private readonly state: Int8Array;
+
+  /** The size of `memory` is a power of two times 64 KiB. */
+  constructor(memory: Memory) {
+    this.memory = memory;
+    this.blocks = memory.bytes.length >>> MIN_SHIFT;
+    this.maxOrder = 31 - Math.clz32(this.blocks);
+    assert(1 << this.maxOrder === this.blocks, 'the arena is a power of two');
+    this.heads = new Int32Array(this.maxOrder + 1).fill(NONE);
+    this.next = new Int32Array(this.blocks).fill(NONE);
+    this.prev = new Int32Array(this.blocks).fill(NONE);
+    this.state = new Int8Array(this.blocks);
+    this.insert(0, this.maxOrder);
+    this.takeOrder(0);
+  }
+
+  get size(): number {
+    return this.memory.bytes.length;
+  }
+
+  /**
+   * A block of at least `bytes`, rounded up to a power of two: its offset, or -1 where there is none left or
+   * `account` may not have it. The contents are what the last holder left.
+   */
+  take(bytes: number, account: Account): number {
+    const order = orderOf(bytes);
+    if (order > this.maxOrder || !this.mayTake(account, MIN_BLOCK << order)) return -1;
+    const block = this.takeOrder(order);
+    if (block === NONE) return -1;
+    account.used += MIN_BLOCK << order;
+    this.used += MIN_BLOCK << order;
+    return block << MIN_SHIFT;
+  }
+
+  /** Gives back what take(bytes, account) returned. */
+  give(off: number, bytes: number, account: Account): void {
+    const order = orderOf(bytes);
+    let block = off >>> MIN_SHIFT;
+    assert(this.state[block] === -(order + 1), 'a block given back is one that was taken');
+    account.used -= MIN_BLOCK << order;
+    this.used -= MIN_BLOCK << order;
+    this.state[block] = 0;
+    let at = order;
+    for (; at < this.maxOrder; at++) {
+      const buddy = block ^ (1 << at);
+      if (this.state[buddy] !== at + 1) break;
+      this.unlink(buddy, at);
+      block &= ~(1 << at);
+    }
+    this.insert(block, at);
+  }
+
+  /** Half of the pool at most while another guest has flows; all of it for a guest alone. */
+  private mayTake(account: Account, bytes: number): boolean {
+    const others = this.activeAccounts - (account.flows > 0 ? 1 : 0);
+    return others <= 0 || account.used + bytes <= this.size / 2;
+  }
+
+  private takeOrder(order: number): number {
+    let from = order;
+    while (from <= this.maxOrder && this.heads[from] === NONE) from++;
+    if (from > this.maxOrder) return NONE;
+    const block = this.heads[from]!;
+    this.unlink(block, from);
+    while (from > order) {
+      from--;
+      this.insert(block + (1 << from), from);
+    }
+    this.state[block] = -(order + 1);
+    return block;
+  }
+
+  private insert(block: number, order: number): void {
+    const head = this.heads[order]!;
+    this.next[block] = head;
+    this.prev[block] = NONE;
+    if (head !== NONE) this.prev[head] = block;
+    this.heads[order] = block;
+    this.state[block] = order + 1;
+  }
+
+  private unlink(block: number, order: number): void {
+    const next = this.next[block]!;
+    const prev = this.prev[block]!;
+    if (prev === NONE) this.heads[order] = next;
+    else this.next[prev] = next;
+    if (next !== NONE) this.prev[next] = prev;
+    this.state[block] = 0;
+  }
+}
+
+/** The size of the block that take(bytes) hands out. */
+export function blockSize(bytes: number): number {
+  return MIN_BLOCK << orderOf(bytes);
+}
+
+function orderOf(bytes: number): number {
+  return bytes <= MIN_BLOCK ? 0 : 32 - Math.clz32((bytes - 1) >>> MIN_SHIFT);
+}

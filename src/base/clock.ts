@@ -1,0 +1,17 @@
+/** Whole milliseconds on a monotonic scale that starts near zero when the clock is made. */
+export type Ms = number;
+
+/** A deadline that is off. */
+export const NEVER: Ms = Number.POSITIVE_INFINITY;
+
+/** Where time comes from. The core calls no timer and no date function of its own. */
+export interface Clock {
+  /** Monotonic now, a whole number. Read once per turn; everything below receives it as `now`. */
+  now(): Ms;
+  /** Milliseconds since 1970-01-01 UTC, with a fraction; for capture timestamps and log lines only. */
+  wallNow(): number;
+  /** One call of `wake` at or after `at`; a later call replaces the earlier, NEVER cancels. */
+  setAlarm(at: Ms, wake: () => void): void;
+  /** One call of `wake` after the current callback and pending input; each call is kept. */
+  soon(wake: () => void): void;
+}

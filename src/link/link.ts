@@ -1,0 +1,55 @@
+// Where frames come from and go to. A link is one guest's cable: QEMU's stream socket, the in-memory pair, a TAP. The
+// switch plugs a sink into it. Bytes are always in the network's arena, so a frame is an offset and a length.
+
+import type { Arena } from '../base/arena.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Flushable, Turn } from '../base/turn.ts';
+
+/** What a guest's cable is plugged into: a switch port, a capture around one, a test. */
+export interface LinkSink {
+  /**
+   * One Ethernet frame from the guest, without FCS, at [off, off+len) in the arena. Called inside a turn's ingress.
+   * Lent: the bytes are valid until this call returns.
+   */
+  onFrame(off: number, len: number): void;
+
+  /** There is room again after reserve() or send() said no. Called inside a turn's ingress. */
+  onLinkWritable(): void;
+
+  /** The cable is out. Nothing comes after this. `reason` is for a human. Called inside a turn's ingress. */
+  onLinkDown(reason: string): void;
+}
+
+/** What a network lends to a link that is attached to it. */
+export interface LinkHost {
+  readonly arena: Arena;
+  readonly turn: Turn;
+  readonly clock: Clock;
+}
+
+/** One guest's cable. Takes its buffers from the arena in attach() and gives them back when it is down. */
+export interface Link extends Flushable {
+  /** For logs and statistics, e.g. "qemu0". Unique in one network. */
+  readonly name: string;
+
+  /** Largest frame in bytes it can take, Ethernet header included, FCS excluded. */
+  readonly maxFrame: number;
+
+  /** Called once, before the first frame. Throws when the arena has no room for the link's buffers. */
+  attach(sink: LinkSink, host: LinkHost): void;
+
+  /**
+   * Room for one frame of up to `maxLen` bytes for the guest: its offset, or -1 when the queue is full (then
+   * onLinkWritable follows). Write the frame there and commit() it; a reserve() without a commit() is forgotten.
+   */
+  reserve(maxLen: number): number;
+
+  /** Queues the reserved frame, `len` bytes of it, and asks the turn to flush. Never calls the sink. */
+  commit(len: number): void;
+
+  /** Queues a copy of the frame at [off, off+len). False when the queue is full. Never calls the sink. */
+  send(off: number, len: number): boolean;
+
+  /** Pulls the cable out from our side: queued frames may be lost, the sink is not called any more. Idempotent. */
+  close(): void;
+}
