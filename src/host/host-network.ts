@@ -76,7 +76,10 @@ export interface HostStream {
   write(off: number, len: number): boolean;
   /** FIN after what is being written. Reading goes on: half-close is normal. */
   end(): void;
-  /** RST now, whatever is pending. onClose does not follow. */
+  /**
+   * RST now, whatever is pending. Of the events only onClose follows, once: until then the region of a write that was
+   * under way and the one reserved for reading are still in use.
+   */
   reset(): void;
   /** Starts reading, and reads on after onRead returned false. */
   resume(): void;
@@ -100,7 +103,7 @@ export interface HostStreamEvents {
   onWritten(): void;
   /** FIN from the host, after its last byte. */
   onEnd(): void;
-  /** The last call. null when both sides ended in order. */
+  /** The last call, always and once, also after reset(). null when both sides ended in order or we reset it. */
   onClose(error: HostError | null): void;
 }
 
