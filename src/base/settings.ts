@@ -1,7 +1,7 @@
 // What the engine runs with, checked and complete. network/config.ts makes it from what a user said; here because every
 // layer reads its part of it.
 
-import type { Endpoint, IpAddr, Mac } from './addr.ts';
+import type { Endpoint, Mac } from './addr.ts';
 
 /** Checked, complete, frozen. Addresses are IPv4 words, see base/addr.ts. */
 export interface Settings {
@@ -38,7 +38,7 @@ export interface DhcpSettings {
 export interface DnsSettings {
   readonly address: number;
   /** null: the host's own. */
-  readonly resolvers: readonly IpAddr[] | null;
+  readonly resolvers: readonly Endpoint[] | null;
 }
 
 export interface ForwardSettings {

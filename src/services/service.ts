@@ -1,9 +1,9 @@
 // What the gateway answers itself: DHCP, the name service. A service knows messages, not packets.
 
 import type { IpAddr, Mac } from '../base/addr.ts';
+import type { Arena } from '../base/arena.ts';
 import type { Clock, Ms } from '../base/clock.ts';
 import type { Drop } from '../base/drop.ts';
-import type { Memory } from '../base/memory.ts';
 import type { Timers } from '../base/timers.ts';
 import type { Turn } from '../base/turn.ts';
 import type { HostStream, HostStreamEvents } from '../host/host-network.ts';
@@ -26,7 +26,7 @@ export interface Service {
 }
 
 export interface GatewayPorts {
-  readonly memory: Memory;
+  readonly arena: Arena;
   readonly clock: Clock;
   readonly turn: Turn;
   readonly timers: Timers;
@@ -42,7 +42,7 @@ export interface GatewayPorts {
   bindTcp(address: number, port: number, accept: (events: HostStreamEvents, from: Peer) => HostStream): void;
 }
 
-/** One datagram at [off, off+len) of the memory, lent for the call. Bad input is a Drop, never an exception. */
+/** One datagram at [off, off+len) of the arena, lent for the call. Bad input is a Drop, never an exception. */
 export type DatagramHandler = (off: number, len: number, from: Peer, now: Ms) => Drop;
 
 export interface BoundPort {
