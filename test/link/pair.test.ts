@@ -1,0 +1,160 @@
+import { describe, expect, test } from 'vitest';
+import { Account } from '../../src/base/arena.ts';
+import { createPair } from '../../src/link/pair.ts';
+import { newHost, pattern, RecordingSink, sameFrames, sendFrame } from '../support/link-bench.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+function bench(arenas: 'one arena' | 'two arenas') {
+  const left = newHost(new ManualClock());
+  const right = arenas === 'one arena' ? left : newHost(new ManualClock());
+  const used = left.arena.used;
+  const { link, peer } = createPair('pair0', 65553);
+  const a = new RecordingSink(left);
+  const b = new RecordingSink(right);
+  link.attach(a, left);
+  peer.attach(b, right);
+  const settle = (): void => {
+    for (let i = 0; i < 100; i++) {
+      left.clock.runSoon();
+      right.clock.runSoon();
+    }
+  };
+  return { left, right, link, peer, a, b, settle, used };
+}
+
+for (const arenas of ['one arena', 'two arenas'] as const) {
+  describe(`a cable in memory, its ends in ${arenas}`, () => {
+    test('frames arrive whole and in order, both ways, never in the turn of the sender', () => {
+      const { left, right, link, peer, a, b, settle } = bench(arenas);
+      const frames = Array.from({ length: 200 }, (_, i) => pattern(i, i === 7 ? 65553 : (i * 37) % 1515));
+      for (const frame of frames) expect(sendFrame(link, left, frame)).toBe(true);
+      expect(b.frames.length).toBe(0);
+      settle();
+      expect(sameFrames(b.frames, frames)).toBe(true);
+      for (const frame of frames) expect(sendFrame(peer, right, frame)).toBe(true);
+      expect(a.frames.length).toBe(0);
+      settle();
+      expect(sameFrames(a.frames, frames)).toBe(true);
+    });
+
+    test('at most 64 frames or 256 KiB in one turn, the rest in the next', () => {
+      const { left, right, link, b } = bench(arenas);
+      for (let i = 0; i < 150; i++) sendFrame(link, left, pattern(i, 60));
+      const counts: number[] = [];
+      while (b.frames.length < 150) {
+        right.clock.runSoon(1);
+        counts.push(b.frames.length);
+      }
+      expect(counts.filter((n, i) => n !== counts[i - 1])).toEqual(expect.arrayContaining([64, 128, 150]));
+      b.frames.length = 0;
+      for (let i = 0; i < 6; i++) sendFrame(link, left, pattern(i, 65553));
+      right.clock.runSoon(1);
+      expect(b.frames.length).toBeLessThanOrEqual(4);
+      left.clock.runSoon();
+      right.clock.runSoon();
+      expect(b.frames.length).toBe(6);
+    });
+
+    test('a full queue says -1; onLinkWritable follows in a turn of its own once the other end has taken some', () => {
+      const { left, link, a, b, settle } = bench(arenas);
+      let sent = 0;
+      while (sendFrame(link, left, pattern(sent, 1514))) sent++;
+      expect(sent).toBeGreaterThan(300);
+      expect(sent).toBeLessThan(400);
+      expect(a.writable).toBe(0);
+      settle();
+      expect(b.frames.length).toBe(sent);
+      expect(a.writable).toBe(1);
+      expect(b.frames.every((frame, i) => frame.equals(pattern(i, 1514)))).toBe(true);
+      expect(sendFrame(link, left, pattern(1, 60))).toBe(true);
+    });
+
+    test('close() at one end: what was sent before still arrives, then the other end is down, once', () => {
+      const { left, link, peer, a, b, settle, used } = bench(arenas);
+      for (let i = 0; i < 100; i++) sendFrame(link, left, pattern(i, 60));
+      link.close();
+      expect(b.down).toBe(null);
+      settle();
+      expect(b.frames.length).toBe(100);
+      expect(b.down).toBe('the other end was closed');
+      expect(a.down).toBe(null);
+      expect(sendFrame(link, left, pattern(0, 60))).toBe(false);
+      peer.close();
+      link.close();
+      settle();
+      expect(left.arena.used).toBe(used);
+    });
+
+    test('close() from inside of onFrame stops the frames; both arenas have everything back', () => {
+      const { left, right, link, peer, a, b, settle, used } = bench(arenas);
+      b.onEach = () => {
+        if (b.frames.length === 3) peer.close();
+      };
+      for (let i = 0; i < 100; i++) sendFrame(link, left, pattern(i, 60));
+      sendFrame(peer, right, pattern(5, 77));
+      settle();
+      expect(b.frames.length).toBe(3);
+      expect(b.down).toBe(null);
+      expect(a.frames).toEqual([pattern(5, 77)]);
+      expect(a.down).toBe('the other end was closed');
+      expect(left.arena.used).toBe(used);
+      expect(right.arena.used).toBe(used);
+    });
+  });
+}
+
+describe('a cable in memory', () => {
+  test('in one arena a frame is delivered where the sender wrote it: no copy', () => {
+    const { left, link, b, settle } = bench('one arena');
+    let at = 0;
+    left.turn.run(() => {
+      at = link.reserve(60);
+      link.commit(60);
+    });
+    settle();
+    expect(b.offs).toEqual([at]);
+  });
+
+  test('what is sent before the other end is attached waits for it', () => {
+    const host = newHost(new ManualClock());
+    const { link, peer } = createPair('pair0', 1514);
+    link.attach(new RecordingSink(host), host);
+    sendFrame(link, host, pattern(1, 60));
+    host.clock.runSoon();
+    const sink = new RecordingSink(host);
+    peer.attach(sink, host);
+    host.clock.runSoon();
+    expect(sink.frames).toEqual([pattern(1, 60)]);
+    link.close();
+    host.clock.runSoon();
+    expect(sink.down).not.toBe(null);
+    expect(host.arena.used).toBe(newHost(new ManualClock()).arena.used);
+  });
+
+  test('an end that is attached after the other was closed is down in a later turn', () => {
+    const host = newHost(new ManualClock());
+    const other = newHost(new ManualClock());
+    const before = host.arena.used;
+    const { link, peer } = createPair('pair0', 1514);
+    link.attach(new RecordingSink(host), host);
+    link.close();
+    expect(host.arena.used).toBe(before);
+    const sink = new RecordingSink(other);
+    peer.attach(sink, other);
+    expect(sink.down).toBe(null);
+    other.clock.runSoon();
+    expect(sink.down).not.toBe(null);
+    expect(host.arena.used).toBe(before);
+    expect(other.arena.used).toBe(before);
+  });
+
+  test('an arena without room: attach throws and keeps nothing', () => {
+    const host = newHost(new ManualClock());
+    const account = new Account();
+    while (host.arena.take(262144, account) >= 0);
+    const before = host.arena.used;
+    const { link } = createPair('pair0', 1514);
+    expect(() => link.attach(new RecordingSink(host), host)).toThrow(/no room/);
+    expect(host.arena.used).toBe(before);
+  });
+});

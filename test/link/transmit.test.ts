@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest';
+import { Account } from '../../src/base/arena.ts';
+import { Region } from '../../src/base/region.ts';
+import { BATCH_LEN, TransmitQueue } from '../../src/link/transmit.ts';
+import { newHost, pattern, sameFrames } from '../support/link-bench.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+const { arena } = newHost(new ManualClock());
+const { memory } = arena;
+
+function put(queue: TransmitQueue, frame: Uint8Array): boolean {
+  const off = queue.reserve(frame.length);
+  if (off < 0) return false;
+  memory.bytes.set(frame, off);
+  queue.commit(frame.length);
+  return true;
+}
+
+/** The frames of the oldest batch, as the other side of a stream would see them; null where there is none. */
+function take(queue: TransmitQueue): Buffer[] | null {
+  const region = new Region();
+  if (!queue.next(region)) return null;
+  const frames: Buffer[] = [];
+  for (let at = region.off; at < region.off + region.len; ) {
+    const len = memory.view.getUint32(at);
+    frames.push(Buffer.from(memory.bytes.subarray(at + 4, at + 4 + len)));
+    at += 4 + len;
+  }
+  return frames;
+}
+
+describe('the transmit queue of a link', () => {
+  test('frames of a turn make one batch, each with its length before it', () => {
+    const queue = new TransmitQueue(arena, 2);
+    const frames = [pattern(1, 60), pattern(2, 1514), pattern(3, 65553)];
+    for (const frame of frames) expect(put(queue, frame)).toBe(true);
+    expect(queue.isEmpty).toBe(false);
+    expect(sameFrames(take(queue)!, frames)).toBe(true);
+    expect(queue.release()).toBe(false);
+    expect(queue.isEmpty).toBe(true);
+    expect(take(queue)).toBe(null);
+    queue.free();
+  });
+
+  test('a reserved frame that is not committed is forgotten, and a shorter one may be committed', () => {
+    const queue = new TransmitQueue(arena, 2);
+    expect(queue.reserve(1514)).toBeGreaterThan(0);
+    const off = queue.reserve(1514);
+    memory.bytes.set(pattern(5, 100), off);
+    queue.commit(100);
+    expect(take(queue)).toEqual([pattern(5, 100)]);
+    queue.free();
+  });
+
+  test('send() queues a copy', () => {
+    const queue = new TransmitQueue(arena, 2);
+    const account = new Account();
+    const off = arena.take(4096, account);
+    memory.bytes.set(pattern(6, 1000), off);
+    expect(queue.send(off, 1000)).toBe(true);
+    memory.bytes.fill(0, off, off + 1000);
+    expect(take(queue)).toEqual([pattern(6, 1000)]);
+    queue.free();
+    arena.give(off, 4096, account);
+  });
+
+  test('the batch that is written is not touched while the others are filled; then -1, then room is announced once', () => {
+    const queue = new TransmitQueue(arena, 3);
+    const sent: Buffer[] = [];
+    const fill = (): void => {
+      for (let i = 0; ; i++) {
+        const frame = pattern(sent.length, 60 + ((i * 997) % 9000));
+        if (!put(queue, frame)) return;
+        sent.push(frame);
+      }
+    };
+    put(queue, pattern(77, 500));
+    const got = take(queue)!;
+    const region = new Region();
+    expect(queue.next(region)).toBe(false);
+    fill();
+    expect(queue.reserve(BATCH_LEN / 2)).toBe(-1);
+    expect(queue.release()).toBe(true);
+    for (let frames = take(queue); frames !== null; frames = take(queue)) {
+      got.push(...frames);
+      expect(queue.release()).toBe(false);
+    }
+    expect(sameFrames(got, [pattern(77, 500), ...sent])).toBe(true);
+    queue.free();
+  });
+
+  test('order holds over many rounds of filling and releasing, and the arena has everything back', () => {
+    const before = arena.used;
+    const queue = new TransmitQueue(arena, 4);
+    let put_ = 0;
+    let got = 0;
+    const seen: number[] = [];
+    while (got < 2000) {
+      while (put_ - got < 700 && put(queue, pattern(put_, 1514))) put_++;
+      const frames = take(queue)!;
+      for (const frame of frames) seen.push(Number(frame.equals(pattern(got++, 1514))));
+      queue.release();
+    }
+    expect(seen.every((ok) => ok === 1)).toBe(true);
+    queue.free();
+    expect(arena.used).toBe(before);
+  });
+
+  test('an arena without room: it throws and keeps nothing', () => {
+    const small = newHost(new ManualClock(), 8 << 20);
+    const account = new Account();
+    while (small.arena.used < 7.5 * (1 << 20)) small.arena.take(131072, account);
+    const before = small.arena.used;
+    expect(() => new TransmitQueue(small.arena, 4)).toThrow(/no room/);
+    expect(small.arena.used).toBe(before);
+  });
+});
