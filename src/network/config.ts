@@ -1,7 +1,7 @@
 // What a user may say, and what the engine runs with. Text outside, numbers inside: parseConfig() checks everything
 // once, fills in every default and returns Settings, or throws one ConfigError that names the setting.
 
-import type { Endpoint, IpAddr, Mac } from '../base/addr.ts';
+import type { Endpoint, Mac } from '../base/addr.ts';
 import { formatEndpoint, formatIpv4Word, parseMac } from '../base/addr.ts';
 import type {
   DhcpSettings,
@@ -160,20 +160,11 @@ function dnsOf(said: unknown, net: Subnet, gateway: number): DnsSettings | null 
   throw new ConfigError('dns.address', `${net.text} has no third address; say which, or dns: false`);
 }
 
-function resolversOf(said: unknown, net: Subnet): readonly IpAddr[] | null {
+function resolversOf(said: unknown, net: Subnet): DnsSettings['resolvers'] {
   if (said === undefined) return null;
-  return check.listOf('dns.resolvers', said).map((text, i) => {
-    const path = `dns.resolvers[${i}]`;
-    const addr = check.ip(path, text);
-    const own = addr.w3 >>> 0 >= net.first && addr.w3 >>> 0 <= net.broadcast;
-    if (!String(text).includes(':') && own) {
-      throw new ConfigError(
-        path,
-        `${text} is in the guests' network ${net.text}, not an address of the host's world`,
-      );
-    }
-    return addr;
-  });
+  return check
+    .listOf('dns.resolvers', said)
+    .map((text, i) => check.resolver(`dns.resolvers[${i}]`, text, net));
 }
 
 interface Pool {
