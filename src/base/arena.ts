@@ -28,6 +28,8 @@ export class Arena {
   readonly memory: Memory;
   /** Bytes in blocks that are held now. */
   used = 0;
+  /** For blocks that are given back before the call that took them returns. */
+  readonly scratchAccount = new Account();
   /** Accounts that have flows. Kept by whoever opens and ends flows. */
   activeAccounts = 0;
   private readonly blocks: number;

@@ -2,10 +2,13 @@
 // tests, a browser with WebSocket. Every event arrives in a callback of its own, inside a turn's ingress, never from
 // inside one of these calls.
 
-import type { Endpoint, IpAddr } from '../base/addr.ts';
+import type { Endpoint } from '../base/addr.ts';
 import type { Arena } from '../base/arena.ts';
 import type { Clock } from '../base/clock.ts';
+import { Region } from '../base/region.ts';
 import type { Turn } from '../base/turn.ts';
+
+export { Region };
 
 /** Why the host could not do what the guest asked. Mapped to RST or ICMP in nat/refusals.ts. */
 export type HostError =
@@ -49,7 +52,7 @@ export interface HostNetwork {
   bindUdp(at: Endpoint, events: HostDatagramEvents): Promise<HostDatagrams>;
 
   /** The host's name servers now, best first, without ones that are this network's own. Read again when they change. */
-  resolvers(): readonly IpAddr[];
+  resolvers(): readonly Endpoint[];
 
   /** Closes listeners and whatever is left. Resolves when all of it is gone. */
   close(): Promise<void>;
@@ -58,13 +61,6 @@ export interface HostNetwork {
 /** A port that could not be bound. `message` is one line that names the address. */
 export class HostBindError extends Error {
   override readonly name = 'HostBindError';
-}
-
-/** A place in the arena. */
-export class Region {
-  off = 0;
-  /** Bytes; 0 where there is none. */
-  len = 0;
 }
 
 /** One TCP connection of the host. */

@@ -1,0 +1,195 @@
+// Learning switch. Each guest's link is plugged into a port; the gateway sits at a port of its own, which sees every
+// frame that is for one of its MACs or for a group. A MAC is learned from the source of every frame. A frame to a known
+// MAC goes to its port, one to an unknown or group address to every other port (flood). Nothing waits for anybody: a
+// port whose link is full loses the frame, and only it does, so a stuck guest blocks no other.
+//
+// The gateway does not send by the MAC table but to a port: a flow remembers which port its guest is behind, so another
+// guest that claims the same MAC gets none of its bytes.
+//
+// Every frame gets one verdict, a Drop; what is flooded to somebody counts as delivered.
+
+import { Account, type Arena } from '../base/arena.ts';
+import type { Clock, Ms } from '../base/clock.ts';
+import { Drop, type DropCounters, Loss } from '../base/drop.ts';
+import type { Turn } from '../base/turn.ts';
+import type { GuestPort, GuestPorts } from '../link/guest-port.ts';
+import type { Link, LinkSink } from '../link/link.ts';
+import * as ethernet from '../wire/ethernet.ts';
+import { MacTable } from './mac-table.ts';
+
+/** Who answers at the gateway's MACs. */
+export interface GatewayInput {
+  /** Is this one of the gateway's MACs? */
+  owns(hi: number, lo: number): boolean;
+  /** A frame for the gateway or for a group, from port `ingress`; at least an Ethernet header. Lent for the call. */
+  onFrame(off: number, len: number, ingress: number, now: Ms): Drop;
+}
+
+/** What whoever builds the switch hears of its ports. */
+export interface SwitchEvents {
+  /** No frame comes from or goes to this port any more. */
+  onPortDown(port: Port, reason: string): void;
+  /** A port that had no room has some again. */
+  onPortWritable(port: Port): void;
+}
+
+/** One link's place in the switch. */
+export class Port implements LinkSink, GuestPort {
+  /** Never used twice in one network. */
+  readonly id: number;
+  readonly link: Link;
+  /** What this guest's flows hold of the arena. */
+  readonly account = new Account();
+  up = true;
+  framesIn = 0;
+  bytesIn = 0;
+  framesOut = 0;
+  bytesOut = 0;
+  private readonly hub: Switch;
+  /** Where the frame being built begins. */
+  private reserved = -1;
+
+  constructor(id: number, link: Link, hub: Switch) {
+    this.id = id;
+    this.link = link;
+    this.hub = hub;
+  }
+
+  onFrame(off: number, len: number): void {
+    this.framesIn++;
+    this.bytesIn += len;
+    this.hub.onFrame(this, off, len);
+  }
+
+  onLinkWritable(): void {
+    this.hub.onWritable(this);
+  }
+
+  onLinkDown(reason: string): void {
+    this.hub.unplug(this, reason);
+  }
+
+  /** Room for a frame of up to `maxLen` bytes: its offset, or -1 when the link is full or down. */
+  reserve(maxLen: number): number {
+    if (!this.up || maxLen > this.link.maxFrame) return -1;
+    this.reserved = this.link.reserve(Math.max(maxLen, ethernet.MIN_FRAME_LEN));
+    return this.reserved;
+  }
+
+  /** Sends the reserved frame, padded to Ethernet's minimum with zeros (IEEE 802.3 4A.2.3.2.4). */
+  commit(len: number): void {
+    let total = len;
+    if (len < ethernet.MIN_FRAME_LEN) {
+      total = ethernet.MIN_FRAME_LEN;
+      this.hub.arena.memory.bytes.fill(0, this.reserved + len, this.reserved + total);
+    }
+    this.framesOut++;
+    this.bytesOut += total;
+    this.link.commit(total);
+  }
+
+  /** Sends a copy of the frame at [off, off+len): the one copy between two guests. */
+  send(off: number, len: number): Drop {
+    if (len > this.link.maxFrame) return Drop.LinkFrameTooLong;
+    const at = this.reserve(len);
+    if (at < 0) return Drop.LinkQueueFull;
+    this.hub.arena.memory.copy(at, off, len);
+    this.commit(len);
+    return Drop.None;
+  }
+}
+
+/** What the switch is built from. */
+export interface SwitchParts {
+  readonly arena: Arena;
+  readonly turn: Turn;
+  readonly clock: Clock;
+  readonly drops: DropCounters;
+  readonly macLimit: number;
+}
+
+export class Switch implements GuestPorts {
+  readonly arena: Arena;
+  private readonly parts: SwitchParts;
+  private readonly gateway: GatewayInput;
+  private readonly events: SwitchEvents;
+  private readonly macs: MacTable;
+  private readonly ports = new Map<number, Port>();
+  private nextId = 1;
+
+  constructor(parts: SwitchParts, gateway: GatewayInput, events: SwitchEvents) {
+    this.parts = parts;
+    this.arena = parts.arena;
+    this.gateway = gateway;
+    this.events = events;
+    this.macs = new MacTable(parts.macLimit, parts.drops);
+  }
+
+  /** Plugs `link` in. Throws when the arena has no room for it. */
+  plug(link: Link): Port {
+    const port = new Port(this.nextId++, link, this);
+    link.attach(port, { arena: this.arena, turn: this.parts.turn, clock: this.parts.clock });
+    this.ports.set(port.id, port);
+    return port;
+  }
+
+  /** The port is gone: from here on nothing comes from it or goes to it. */
+  unplug(port: Port, reason: string): void {
+    if (!port.up) return;
+    port.up = false;
+    this.ports.delete(port.id);
+    this.macs.forgetPort(port.id);
+    this.events.onPortDown(port, reason);
+  }
+
+  port(id: number): Port | undefined {
+    return this.ports.get(id);
+  }
+
+  allPorts(): IterableIterator<Port> {
+    return this.ports.values();
+  }
+
+  onWritable(port: Port): void {
+    this.events.onPortWritable(port);
+  }
+
+  onFrame(from: Port, off: number, len: number): void {
+    this.parts.drops.verdict(from.up ? this.judge(from, off, len) : Drop.NetworkClosed);
+  }
+
+  private judge(from: Port, off: number, len: number): Drop {
+    const bad = ethernet.check(len);
+    if (bad !== Drop.None) return bad;
+    const v = this.arena.memory.view;
+    const { now } = this.parts.turn;
+    const srcHi = ethernet.srcHi(v, off);
+    const srcLo = ethernet.srcLo(v, off);
+    if (ethernet.isGroup(srcHi) || this.gateway.owns(srcHi, srcLo)) return Drop.EthernetBadSource;
+    this.macs.learn(srcHi, srcLo, from.id, now);
+    const dstHi = ethernet.dstHi(v, off);
+    const dstLo = ethernet.dstLo(v, off);
+    if (this.gateway.owns(dstHi, dstLo)) return this.gateway.onFrame(off, len, from.id, now);
+    if (ethernet.isGroup(dstHi)) {
+      const flooded = this.flood(from, off, len);
+      const verdict = this.gateway.onFrame(off, len, from.id, now);
+      return flooded ? Drop.None : verdict;
+    }
+    const known = this.macs.find(dstHi, dstLo, now);
+    if (known < 0) return this.flood(from, off, len) ? Drop.None : Drop.EthernetNotForUs;
+    // To itself: a wire does not echo.
+    if (known === from.id) return Drop.EthernetNotForUs;
+    return this.ports.get(known)?.send(off, len) ?? Drop.EthernetNotForUs;
+  }
+
+  /** To every other guest. True when at least one took it. */
+  private flood(from: Port, off: number, len: number): boolean {
+    let taken = false;
+    for (const port of this.ports.values()) {
+      if (port === from) continue;
+      if (port.send(off, len) === Drop.None) taken = true;
+      else this.parts.drops.lose(Loss.LinkQueueFull);
+    }
+    return taken;
+  }
+}

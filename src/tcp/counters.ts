@@ -1,0 +1,19 @@
+/** What the connections of one endpoint have done since the start. */
+export class TcpCounters {
+  segmentsIn = 0;
+  segmentsOut = 0;
+  /** Data bytes sent a second time or more. */
+  retransmittedBytes = 0;
+  retransmits = 0;
+  /** Times that three duplicate ACKs began a recovery. */
+  fastRetransmits = 0;
+  /** Times that the retransmission timer fired. */
+  timeouts = 0;
+  resetsOut = 0;
+  /** RFC 5961. */
+  challengeAcks = 0;
+  /** Segments whose data came ahead of its turn. */
+  outOfOrder = 0;
+  /** Zero-window probes sent. */
+  windowProbes = 0;
+}

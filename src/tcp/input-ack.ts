@@ -1,0 +1,148 @@
+// The acknowledgment field: RFC 9293 3.10.7.4 fifth, with RFC 5961 5, RFC 5681 3.2, RFC 6582 and RFC 6298.
+
+import { type Ms, NEVER } from '../base/clock.ts';
+import { Flag } from '../wire/tcp.ts';
+import { challenge } from './input.ts';
+import type { Segment } from './segment.ts';
+import { seqDiff, seqLeq, seqLt, seqMax } from './seq.ts';
+import { setState, type Tcb } from './tcb.ts';
+import { armTimer } from './timers.ts';
+import { endedNormally } from './user.ts';
+
+/** RFC 5681 3.2: the third duplicate says that a segment is lost. */
+const DUPLICATES = 3;
+
+/** False: the segment is to be dropped. */
+export function processAck(tcb: Tcb, segment: Segment, now: Ms): boolean {
+  if (!segment.has(Flag.Ack)) return false;
+  const { ack } = segment;
+  // RFC 5961 5.2: not newer than what we sent, not older than the largest window ever.
+  if (seqLt(tcb.sndMax, ack) || seqDiff(tcb.sndUna, ack) > Math.max(tcb.maxSndWnd, 65535)) {
+    challenge(tcb, now);
+    return false;
+  }
+  if (seqLt(tcb.sndUna, ack)) takeNewAck(tcb, segment, now);
+  else if (isDuplicate(tcb, segment)) takeDuplicate(tcb);
+  takeWindow(tcb, segment);
+  if (tcb.state === 'TIME-WAIT' && segment.has(Flag.Fin)) {
+    // RFC 9293 3.10.7.4 eighth: the FIN again, so our ACK was lost. Acknowledge, wait from the start.
+    tcb.ackPending = true;
+    tcb.timeWaitEndsAt = now + tcb.env.timeWait;
+    armTimer(tcb);
+    tcb.user.wantOutput();
+  }
+  return true;
+}
+
+/** RFC 5681 2: no data, no window change, nothing newer acknowledged, and something is out. */
+function isDuplicate(tcb: Tcb, segment: Segment): boolean {
+  return (
+    segment.ack === tcb.sndUna &&
+    segment.len === 0 &&
+    tcb.sndNxt !== tcb.sndUna &&
+    segment.wnd << tcb.sndWindShift === tcb.sndWnd
+  );
+}
+
+function takeNewAck(tcb: Tcb, segment: Segment, now: Ms): void {
+  const flight = tcb.flight;
+  const acked = seqDiff(segment.ack, tcb.sndUna);
+  const data = Math.min(acked, tcb.sendRing.length);
+  measure(tcb, segment, now);
+  tcb.sndUna = segment.ack;
+  tcb.sndNxt = seqMax(tcb.sndNxt, tcb.sndUna);
+  if (data > 0) tcb.sendRing.consume(data);
+  tcb.retries = 0;
+  tcb.resendOne = false;
+  if (tcb.inRecovery) recoveryAck(tcb, acked);
+  else {
+    tcb.dupAcks = 0;
+    tcb.congestion.onAck(acked, flight);
+  }
+  // RFC 6298 5.2, 5.3: off when everything is acknowledged, else from the start.
+  tcb.rtoAt = tcb.sndNxt === tcb.sndUna ? NEVER : now + tcb.rtt.rto;
+  if (acked > data) finAcknowledged(tcb, now);
+  if (tcb.state === 'CLOSED') return;
+  if (data > 0) tcb.user.onSendSpace();
+  tcb.user.wantOutput();
+}
+
+/** RFC 6298 by timestamps (RFC 7323 4) or by the one segment that is timed (Karn). */
+function measure(tcb: Tcb, segment: Segment, now: Ms): void {
+  if (tcb.timestamps && segment.options.hasTimestamps) {
+    const rtt = (now + tcb.tsOffset - segment.options.tsEcr) | 0;
+    // An echo that is not ours, or from long ago, tells nothing.
+    if (rtt >= 0 && rtt < 600_000) tcb.rtt.sample(rtt);
+    else tcb.rtt.clearBackoff();
+  } else if (tcb.timing && seqLeq(tcb.timedSeq, segment.ack)) {
+    tcb.timing = false;
+    tcb.rtt.sample(now - tcb.timedAt);
+  } else tcb.rtt.clearBackoff();
+}
+
+/** RFC 6582 3.2, steps 3 and 5. */
+function recoveryAck(tcb: Tcb, acked: number): void {
+  if (seqLt(tcb.sndUna, tcb.recover)) {
+    tcb.resendOne = true;
+    tcb.congestion.onPartialAck(acked);
+    return;
+  }
+  tcb.inRecovery = false;
+  tcb.dupAcks = 0;
+  tcb.congestion.onRecovered(tcb.flight);
+}
+
+/** RFC 6582 3.2, steps 2 and 4. */
+function takeDuplicate(tcb: Tcb): void {
+  tcb.dupAcks++;
+  if (tcb.inRecovery) {
+    tcb.congestion.onDuplicateAck();
+    tcb.user.wantOutput();
+    return;
+  }
+  // RFC 6582 3.2 step 2: not for what was out before the last recovery ended.
+  if (tcb.dupAcks !== DUPLICATES || !seqLt(tcb.recover, tcb.sndUna)) return;
+  tcb.inRecovery = true;
+  tcb.recover = tcb.sndMax;
+  tcb.resendOne = true;
+  tcb.congestion.onFastRetransmit(tcb.flight);
+  tcb.env.counters.fastRetransmits++;
+  tcb.user.wantOutput();
+}
+
+/** SND.WND from a segment that is not older than the one it came from last. RFC 9293 3.10.7.4 fifth. */
+function takeWindow(tcb: Tcb, segment: Segment): void {
+  const newer =
+    seqLt(tcb.sndWl1, segment.seq) || (tcb.sndWl1 === segment.seq && seqLeq(tcb.sndWl2, segment.ack));
+  if (!newer) return;
+  const window = segment.wnd << tcb.sndWindShift;
+  tcb.sndWl1 = segment.seq;
+  tcb.sndWl2 = segment.ack;
+  if (window === tcb.sndWnd) return;
+  const opened = window > tcb.sndWnd;
+  tcb.sndWnd = window;
+  if (window > tcb.maxSndWnd) tcb.maxSndWnd = window;
+  if (opened) {
+    tcb.persistAt = NEVER;
+    tcb.probes = 0;
+  }
+  tcb.user.wantOutput();
+}
+
+/** Our FIN is acknowledged. RFC 9293 3.10.7.4 fifth, the states behind ESTABLISHED. */
+function finAcknowledged(tcb: Tcb, now: Ms): void {
+  tcb.finAcked = true;
+  setState(tcb, 'rcv-ack-of-fin');
+  if (tcb.state === 'TIME-WAIT') {
+    enterTimeWait(tcb, now);
+  } else if (tcb.state === 'CLOSED') endedNormally(tcb);
+}
+
+/** Everything off but the end of TIME-WAIT. RFC 9293 3.6.1; 10 s instead of 2 MSL: the guest is one hop away. */
+export function enterTimeWait(tcb: Tcb, now: Ms): void {
+  tcb.rtoAt = NEVER;
+  tcb.persistAt = NEVER;
+  tcb.keepaliveAt = NEVER;
+  tcb.timeWaitEndsAt = now + tcb.env.timeWait;
+  armTimer(tcb);
+}

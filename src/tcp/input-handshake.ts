@@ -1,0 +1,146 @@
+// A segment in CLOSED (a SYN that opens), SYN-SENT and SYN-RECEIVED. RFC 9293 3.10.7.2 to 3.10.7.4.
+
+import type { Ms } from '../base/clock.ts';
+import { Drop } from '../base/drop.ts';
+import { Flag } from '../wire/tcp.ts';
+import type { Segment } from './segment.ts';
+import { seqDiff, seqLeq, seqLt } from './seq.ts';
+import { DEFAULT_MSS, setState, type Tcb } from './tcb.ts';
+import { armKeepalive } from './timers.ts';
+import { end } from './user.ts';
+import { initialRcvLimit, shiftFor } from './window.ts';
+
+const TIMESTAMPS_LEN = 12;
+/** Smallest MSS we take seriously: less would be a way to make us send a frame per byte. RFC 9293 3.7.1, RFC 791. */
+const MIN_MSS = 48;
+
+/**
+ * Passive open by `segment`, a SYN without ACK. The SYN-ACK is held until accept(): whoever asks us for a connection
+ * learns that it stands only when it does. RFC 9293 3.10.7.2 third.
+ */
+export function passiveOpen(tcb: Tcb, segment: Segment, now: Ms): void {
+  setState(tcb, 'rcv-syn');
+  tcb.synAckHeld = true;
+  tcb.lastHeardAt = now;
+  takeSyn(tcb, segment, now);
+}
+
+/** 'go-on' when the segment has made the connection ESTABLISHED and is to be processed further. */
+export function processHandshake(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
+  return tcb.state === 'SYN-SENT' ? inSynSent(tcb, segment, now) : inSynReceived(tcb, segment, now);
+}
+
+/** RFC 9293 3.10.7.3. */
+function inSynSent(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
+  const acked = segment.has(Flag.Ack);
+  if (acked && (seqLeq(segment.ack, tcb.iss) || seqLt(tcb.sndMax, segment.ack))) return Drop.TcpNotAcceptable;
+  if (segment.has(Flag.Rst)) {
+    if (!acked) return Drop.TcpNotAcceptable;
+    end(tcb, 'peer-reset', now);
+    return Drop.None;
+  }
+  if (!segment.has(Flag.Syn)) return Drop.TcpNotAcceptable;
+  const lost = tcb.retries > 0;
+  takeSyn(tcb, segment, now);
+  if (!acked) {
+    // Simultaneous open, RFC 9293 3.5: our SYN goes out again, as a SYN-ACK.
+    setState(tcb, 'rcv-syn');
+    tcb.sndNxt = tcb.iss;
+    tcb.user.wantOutput();
+    return Drop.None;
+  }
+  setState(tcb, 'rcv-syn-ack');
+  established(tcb, segment, lost, now);
+  stripSyn(segment);
+  tcb.ackPending = true;
+  tcb.user.wantOutput();
+  return 'go-on';
+}
+
+/** RFC 9293 3.10.7.4 for SYN-RECEIVED. */
+function inSynReceived(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
+  const from = seqDiff(segment.seq, tcb.rcvNxt);
+  if (segment.has(Flag.Rst)) {
+    if (from !== 0) return Drop.TcpNotAcceptable;
+    end(tcb, 'peer-reset', now);
+    return Drop.None;
+  }
+  if (segment.has(Flag.Syn)) {
+    if (segment.seq !== tcb.irs) return Drop.TcpNotAcceptable;
+    // The peer's SYN again. Before accept() it is only counted; after, the SYN-ACK was lost.
+    if (!tcb.synAckHeld && !segment.has(Flag.Ack)) resendSynAck(tcb);
+    if (!segment.has(Flag.Ack)) return Drop.None;
+  } else if (from < 0 || from > seqDiff(tcb.rcvAdv, tcb.rcvNxt)) {
+    tcb.ackPending = true;
+    tcb.user.wantOutput();
+    return Drop.TcpNotAcceptable;
+  }
+  if (!segment.has(Flag.Ack) || tcb.synAckHeld) return Drop.TcpNotAcceptable;
+  // Fifth: an ACK of anything but our SYN is answered with a reset by whoever has no such connection; here it is dropped.
+  if (!seqLt(tcb.sndUna, segment.ack) || seqLt(tcb.sndMax, segment.ack)) return Drop.TcpNotAcceptable;
+  setState(tcb, 'rcv-ack-of-syn');
+  established(tcb, segment, tcb.retries > 0, now);
+  stripSyn(segment);
+  return 'go-on';
+}
+
+/** The SYN has been taken: what is left of the segment begins behind it. */
+function stripSyn(segment: Segment): void {
+  if (!segment.has(Flag.Syn)) return;
+  segment.seq = (segment.seq + 1) | 0;
+  segment.flags &= ~Flag.Syn;
+}
+
+function resendSynAck(tcb: Tcb): void {
+  tcb.sndNxt = tcb.iss;
+  tcb.user.wantOutput();
+}
+
+/** Takes the peer's initial sequence number and options. RFC 9293 3.7.1, RFC 7323 2.2, 3.2, RFC 2018 2. */
+function takeSyn(tcb: Tcb, segment: Segment, now: Ms): void {
+  const { options } = segment;
+  tcb.irs = segment.seq;
+  tcb.rcvNxt = (segment.seq + 1) | 0;
+  tcb.rcvAdv = tcb.rcvNxt;
+  tcb.lastAckSent = tcb.rcvNxt;
+  tcb.rcvLimit = initialRcvLimit(tcb);
+  tcb.sackPermitted = options.sackPermitted;
+  tcb.timestamps = options.hasTimestamps;
+  if (options.hasTimestamps) {
+    tcb.tsRecent = options.tsVal;
+    tcb.tsRecentAt = now;
+  }
+  // RFC 7323 2.2: both scale or neither does.
+  tcb.sndWindShift = Math.max(0, options.windShift);
+  tcb.rcvWindShift = options.windShift < 0 ? 0 : shiftFor(tcb.recvRing.limit);
+  const theirs = options.mss === 0 ? DEFAULT_MSS : Math.max(MIN_MSS, options.mss);
+  // RFC 6691: the peer's MSS counts no options, so ours come off it; never more than our own link takes.
+  tcb.sendMss = Math.min(theirs, tcb.env.mtu - 40) - (tcb.timestamps ? TIMESTAMPS_LEN : 0);
+  tcb.congestion.setMss(tcb.sendMss);
+  // A window in a SYN is not scaled.
+  tcb.sndWnd = segment.wnd;
+  tcb.maxSndWnd = segment.wnd;
+  tcb.sndWl1 = segment.seq;
+  tcb.sndWl2 = segment.ack;
+}
+
+function established(tcb: Tcb, segment: Segment, lost: boolean, now: Ms): void {
+  tcb.synAcked = true;
+  tcb.sndUna = (tcb.iss + 1) | 0;
+  tcb.sndNxt = tcb.sndUna;
+  tcb.sndMax = tcb.sndUna;
+  tcb.recover = tcb.iss;
+  tcb.retries = 0;
+  if (lost) tcb.rtt.afterLostSyn();
+  else if (tcb.timing) tcb.rtt.sample(now - tcb.timedAt);
+  tcb.timing = false;
+  if (!segment.has(Flag.Syn)) {
+    tcb.sndWnd = segment.wnd << tcb.sndWindShift;
+    tcb.maxSndWnd = tcb.sndWnd;
+    tcb.sndWl1 = segment.seq;
+  }
+  tcb.sndWl2 = segment.ack;
+  armKeepalive(tcb, now);
+  tcb.user.onEstablished();
+  if (tcb.finQueued && tcb.state === 'ESTABLISHED') setState(tcb, 'close');
+}

@@ -1,0 +1,116 @@
+// A segment arrives: RFC 9293 3.10.7. Control flow only, in the order of the RFC; each step is a function of
+// input-handshake.ts, input-ack.ts or input-data.ts that says what is to become of the segment. Nothing here sends:
+// `ackPending` makes output() acknowledge at the end of the turn.
+
+import type { Ms } from '../base/clock.ts';
+import { Drop, Loss } from '../base/drop.ts';
+import { Flag } from '../wire/tcp.ts';
+import { processAck } from './input-ack.ts';
+import { processFin, processText } from './input-data.ts';
+import { processHandshake } from './input-handshake.ts';
+import type { Segment } from './segment.ts';
+import { seqDiff, seqLeq, seqLt } from './seq.ts';
+import { isSynchronized } from './state.ts';
+import type { Tcb } from './tcb.ts';
+import { end } from './user.ts';
+import { rcvWindow } from './window.ts';
+
+/** RFC 7323 5.5: TS.Recent is worth nothing after 24 days. */
+const TS_RECENT_LIFE: Ms = 24 * 24 * 3600 * 1000;
+/** RFC 5961 7: challenge ACKs of one connection a second. */
+const CHALLENGES_PER_SECOND = 10;
+
+/**
+ * Processes `segment`, which is for `tcb` and whose checksum is right. The verdict on its frame: Drop.None when it was
+ * used, also in part. The connection may be CLOSED afterwards, its user told.
+ */
+export function segmentArrives(tcb: Tcb, segment: Segment, now: Ms): Drop {
+  tcb.env.counters.segmentsIn++;
+  tcb.lastHeardAt = now;
+  if (!isSynchronized(tcb.state)) {
+    const verdict = processHandshake(tcb, segment, now);
+    if (verdict !== 'go-on') return verdict;
+  } else {
+    const verdict = checkSynchronized(tcb, segment, now);
+    if (verdict !== Drop.None) return verdict;
+  }
+  if (!processAck(tcb, segment, now)) return Drop.TcpNotAcceptable;
+  if (tcb.state === 'CLOSED') return Drop.None;
+  // The sixth step, URG: the pointer is ignored and urgent data delivered in line (RFC 9293 3.8.5, RFC 6093 5).
+  const verdict = processText(tcb, segment, now);
+  if (verdict === Drop.None) processFin(tcb, segment, now);
+  return verdict;
+}
+
+/** First to fourth step in the synchronized states: sequence number, RST, SYN. RFC 9293 3.10.7.4, RFC 5961, RFC 7323. */
+function checkSynchronized(tcb: Tcb, segment: Segment, now: Ms): Drop {
+  if (tcb.timestamps && !timestampOk(tcb, segment, now)) return Drop.TcpNotAcceptable;
+  if (!inWindow(tcb, segment)) {
+    // RFC 9293 3.10.7.4 first: an ACK, unless it is a reset. A keep-alive ends here, and is answered so.
+    if (!segment.has(Flag.Rst)) askForAck(tcb);
+    return Drop.TcpNotAcceptable;
+  }
+  if (segment.has(Flag.Rst)) return processReset(tcb, segment, now);
+  if (segment.has(Flag.Syn)) {
+    // RFC 5961 4.2: a SYN in the window gets a challenge ACK, not a reset.
+    challenge(tcb, now);
+    return Drop.TcpNotAcceptable;
+  }
+  if (tcb.timestamps && seqLeq(segment.seq, tcb.lastAckSent)) {
+    tcb.tsRecent = segment.options.tsVal;
+    tcb.tsRecentAt = now;
+  }
+  return Drop.None;
+}
+
+function processReset(tcb: Tcb, segment: Segment, now: Ms): Drop {
+  // RFC 5961 3.2: only the exact next sequence number resets, anything else in the window is asked back.
+  if (segment.seq !== tcb.rcvNxt) {
+    challenge(tcb, now);
+    return Drop.TcpNotAcceptable;
+  }
+  end(tcb, tcb.state === 'TIME-WAIT' ? 'normal' : 'peer-reset', now);
+  return Drop.None;
+}
+
+/** The table of RFC 9293 3.10.7.4; with a closed window, a segment at rcvNxt is still looked at for its ACK (MUST-66). */
+function inWindow(tcb: Tcb, segment: Segment): boolean {
+  const window = rcvWindow(tcb);
+  const from = seqDiff(segment.seq, tcb.rcvNxt);
+  const len = segment.len;
+  if (from === 0) return true;
+  if (from > 0) return from < window;
+  return len > 0 && from + len > 0 && (window > 0 || from + len === 1);
+}
+
+/** PAWS, RFC 7323 5.3 R1. A reset is not subject to it (5.2). */
+function timestampOk(tcb: Tcb, segment: Segment, now: Ms): boolean {
+  if (segment.has(Flag.Rst)) return true;
+  // RFC 7323 3.2: without the option SHOULD be dropped silently once it was agreed on.
+  if (!segment.options.hasTimestamps) return false;
+  if (!seqLt(segment.options.tsVal, tcb.tsRecent) || now - tcb.tsRecentAt > TS_RECENT_LIFE) return true;
+  askForAck(tcb);
+  return false;
+}
+
+/** A duplicate or an out-of-window segment is answered with an ACK. */
+function askForAck(tcb: Tcb): void {
+  tcb.ackPending = true;
+  tcb.user.wantOutput();
+}
+
+/** RFC 5961 7: an ACK that asks whether the peer meant it, rate-limited. */
+export function challenge(tcb: Tcb, now: Ms): void {
+  const second = Math.floor(now / 1000);
+  if (second !== tcb.challengeSecond) {
+    tcb.challengeSecond = second;
+    tcb.challengesLeft = CHALLENGES_PER_SECOND;
+  }
+  if (tcb.challengesLeft === 0) {
+    tcb.env.drops.lose(Loss.ChallengeRateLimited);
+    return;
+  }
+  tcb.challengesLeft--;
+  tcb.env.counters.challengeAcks++;
+  askForAck(tcb);
+}

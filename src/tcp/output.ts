@@ -1,0 +1,227 @@
+// What to send now. RFC 9293 3.8. planSend() decides, without touching anything; output() builds what was decided, until
+// there is nothing more to send or the link is full. Called once per connection at the end of a turn.
+
+import { type Ms, NEVER } from '../base/clock.ts';
+import { finish } from '../wire/checksum.ts';
+import * as tcp from '../wire/tcp.ts';
+import { Flag } from '../wire/tcp.ts';
+import * as options from '../wire/tcp-options.ts';
+import { seqDiff, seqLt, seqMax } from './seq.ts';
+import type { Tcb } from './tcb.ts';
+import { armTimer } from './timers.ts';
+import { advertise, advertiseInSyn, windowUpdateDue } from './window.ts';
+
+const TIMESTAMPS_LEN = 12;
+/** Room for three blocks beside timestamps, four without. RFC 2018 3. */
+const MAX_OPTIONS = tcp.MAX_HEADER_LEN - tcp.MIN_HEADER_LEN;
+
+/** One segment to be sent. */
+export class SendPlan {
+  kind: 'nothing' | 'syn' | 'data' | 'ack' = 'nothing';
+  seq = 0;
+  /** Bytes of payload. */
+  len = 0;
+  /** Flag bits. */
+  flags = 0;
+}
+
+const plan = new SendPlan();
+
+/** Sends what may be sent. */
+export function output(tcb: Tcb, now: Ms): void {
+  if (tcb.state === 'CLOSED') return;
+  restartAfterIdle(tcb, now);
+  tcb.linkBlocked = false;
+  while (planSend(tcb, plan)) {
+    if (!emit(tcb, plan, now)) {
+      tcb.linkBlocked = true;
+      break;
+    }
+  }
+  armAfterOutput(tcb, now);
+}
+
+/** Fills `to` with the next segment to send; false when there is none. Changes nothing else. */
+export function planSend(tcb: Tcb, to: SendPlan): boolean {
+  to.kind = 'nothing';
+  to.len = 0;
+  to.flags = Flag.Ack;
+  if (tcb.state === 'SYN-SENT' || tcb.state === 'SYN-RECEIVED') planHandshake(tcb, to);
+  else if (!planAgain(tcb, to)) planNew(tcb, to);
+  if (to.kind === 'nothing' && mayAck(tcb)) {
+    to.kind = 'ack';
+    // RFC 9293 3.8.4: a keep-alive says a sequence number that was acknowledged before.
+    to.seq = tcb.keepaliveDue ? (tcb.sndUna - 1) | 0 : tcb.sndNxt;
+  }
+  return to.kind !== 'nothing';
+}
+
+function mayAck(tcb: Tcb): boolean {
+  if (tcb.state === 'SYN-SENT' || tcb.synAckHeld) return false;
+  return tcb.ackPending || tcb.keepaliveDue || (tcb.state !== 'SYN-RECEIVED' && windowUpdateDue(tcb));
+}
+
+function planHandshake(tcb: Tcb, to: SendPlan): void {
+  if (tcb.synAckHeld || tcb.sndNxt !== tcb.iss) return;
+  to.kind = 'syn';
+  to.seq = tcb.iss;
+  to.flags = tcb.state === 'SYN-SENT' ? Flag.Syn : Flag.Syn | Flag.Ack;
+}
+
+/** The oldest segment once more, or a probe of a closed window: one byte, or what a narrow window takes. */
+function planAgain(tcb: Tcb, to: SendPlan): boolean {
+  if (!tcb.resendOne && !tcb.probe) return false;
+  const queued = tcb.sendRing.length;
+  const room = tcb.resendOne ? tcb.flight : Math.max(1, tcb.sndWnd);
+  const len = Math.min(queued, fullSegment(tcb), room);
+  const fin = tcb.finQueued && !tcb.finAcked && len === queued && (room > queued || queued === 0);
+  if (len === 0 && !fin) return false;
+  to.kind = 'data';
+  to.seq = tcb.sndUna;
+  to.len = len;
+  if (fin) to.flags |= Flag.Fin;
+  if (len === queued) to.flags |= Flag.Psh;
+  return true;
+}
+
+function planNew(tcb: Tcb, to: SendPlan): void {
+  const sent = seqDiff(tcb.sndNxt, tcb.dataStart);
+  const ahead = tcb.sendRing.length - sent;
+  const finDue = tcb.finQueued && !tcb.finAcked;
+  if (ahead < 0 || (ahead === 0 && !finDue)) return;
+  const room = Math.min(tcb.sndWnd, tcb.congestion.cwnd) - seqDiff(tcb.sndNxt, tcb.sndUna);
+  if (room <= 0) return;
+  const full = fullSegment(tcb);
+  const len = Math.min(ahead, full, room);
+  // RFC 9293 3.8.6.2.1: no small segment because of a narrow window, unless it is half of the widest one seen. Without
+  // Nagle's algorithm: the guest's peer has done its own, or wanted none (RFC 9293 SHLD-7, MUST-17).
+  if (len < full && len < ahead && (len < tcb.maxSndWnd / 2 || tcb.sndNxt !== tcb.sndUna)) return;
+  to.kind = 'data';
+  to.seq = tcb.sndNxt;
+  to.len = len;
+  if (len < ahead) return;
+  if (ahead > 0) to.flags |= Flag.Psh;
+  if (finDue && room > len) to.flags |= Flag.Fin;
+}
+
+/** Payload bytes of a full segment with the options that it will carry now. RFC 6691. */
+function fullSegment(tcb: Tcb): number {
+  return tcb.sendMss - sackLen(tcb);
+}
+
+function sackLen(tcb: Tcb): number {
+  return tcb.sackPermitted && tcb.gaps.count > 0 ? 4 + 8 * sackBlocks(tcb) : 0;
+}
+
+function sackBlocks(tcb: Tcb): number {
+  const room = MAX_OPTIONS - (tcb.timestamps ? TIMESTAMPS_LEN : 0) - 4;
+  return Math.min(tcb.gaps.count, room >> 3);
+}
+
+function emit(tcb: Tcb, what: SendPlan, now: Ms): boolean {
+  const isSyn = what.kind === 'syn';
+  const optionsLen = isSyn ? synOptionsLen(tcb) : (tcb.timestamps ? TIMESTAMPS_LEN : 0) + sackLen(tcb);
+  const header = tcp.MIN_HEADER_LEN + optionsLen;
+  const at = tcb.out.reserve(header + what.len);
+  if (at < 0) return false;
+  const { memory } = tcb.env.arena;
+  const v = memory.view;
+  const ack = what.flags & Flag.Ack ? tcb.rcvNxt : 0;
+  const window = isSyn ? advertiseInSyn(tcb) : advertise(tcb);
+  tcp.write(v, at, tcb.ownPort, tcb.peerPort, what.seq, ack, header, what.flags, window);
+  if (isSyn) writeSynOptions(tcb, at + tcp.MIN_HEADER_LEN, now);
+  else writeOptions(tcb, at + tcp.MIN_HEADER_LEN, now);
+  let sum = tcb.pseudoSum + header + what.len + memory.sum(at, header);
+  if (what.len > 0) sum += tcb.sendRing.copySum(at + header, seqDiff(what.seq, tcb.dataStart), what.len);
+  tcp.setChecksum(v, at, finish(sum));
+  tcb.out.commit(header + what.len);
+  noteSent(tcb, what, now);
+  return true;
+}
+
+/** Books a segment that went out. */
+function noteSent(tcb: Tcb, what: SendPlan, now: Ms): void {
+  const { counters } = tcb.env;
+  counters.segmentsOut++;
+  tcb.ackPending = false;
+  tcb.keepaliveDue = false;
+  tcb.lastAckSent = tcb.rcvNxt;
+  if (what.kind === 'ack') return;
+  const end = (what.seq + what.len + (what.flags & Flag.Syn ? 1 : 0) + (what.flags & Flag.Fin ? 1 : 0)) | 0;
+  if (seqLt(what.seq, tcb.sndMax)) {
+    counters.retransmits++;
+    counters.retransmittedBytes += what.len;
+    // Karn's rule: a segment sent twice is not timed.
+    if (tcb.timing && seqLt(what.seq, tcb.timedSeq)) tcb.timing = false;
+  } else if (!tcb.timing && !tcb.timestamps) {
+    tcb.timing = true;
+    tcb.timedSeq = end;
+    tcb.timedAt = now;
+  }
+  tcb.lastSentAt = now;
+  tcb.sndMax = seqMax(tcb.sndMax, end);
+  // A probe or a single retransmission does not move sndNxt: what it carried is sent again until it is acknowledged.
+  if (tcb.resendOne || tcb.probe) {
+    if (tcb.resendOne && tcb.rtoAt !== NEVER) tcb.rtoAt = now + tcb.rtt.rto;
+    tcb.resendOne = false;
+    tcb.probe = false;
+  } else tcb.sndNxt = seqMax(tcb.sndNxt, end);
+}
+
+/** The retransmission timer runs while something is out, the persist timer while the window holds something back. */
+function armAfterOutput(tcb: Tcb, now: Ms): void {
+  if (tcb.sndNxt !== tcb.sndUna) {
+    if (tcb.rtoAt === NEVER) tcb.rtoAt = now + tcb.rtt.rto;
+    tcb.persistAt = NEVER;
+    tcb.probes = 0;
+  } else {
+    tcb.rtoAt = NEVER;
+    const waiting = tcb.synAcked && tcb.sndEnd !== tcb.sndNxt && !tcb.linkBlocked;
+    // RFC 9293 3.8.6.1: the first probe after one RTO, then ever slower.
+    if (!waiting) tcb.persistAt = NEVER;
+    else if (tcb.persistAt === NEVER) tcb.persistAt = now + Math.min(tcb.rtt.rto * 2 ** tcb.probes, 60_000);
+  }
+  armTimer(tcb);
+}
+
+function restartAfterIdle(tcb: Tcb, now: Ms): void {
+  if (tcb.synAcked && tcb.sndNxt === tcb.sndUna && now - tcb.lastSentAt > tcb.rtt.rto)
+    tcb.congestion.onIdle();
+}
+
+/** A SYN says what we can do, a SYN-ACK only what the SYN could. RFC 7323 1.3, RFC 2018 2. */
+function synOptionsLen(tcb: Tcb): number {
+  const asked = tcb.state === 'SYN-SENT';
+  let len = 4;
+  if (asked || tcb.sackPermitted) len += 4;
+  if (asked || tcb.timestamps) len += TIMESTAMPS_LEN;
+  if (asked || tcb.rcvWindShift > 0) len += 4;
+  return len;
+}
+
+function writeSynOptions(tcb: Tcb, at: number, now: Ms): void {
+  const v = tcb.env.arena.memory.view;
+  const asked = tcb.state === 'SYN-SENT';
+  let end = options.writeMss(v, at, tcb.env.mtu - 40);
+  if (asked || tcb.sackPermitted) end = options.writeSackPermitted(v, end);
+  if (asked || tcb.timestamps)
+    end = options.writeTimestamps(v, end, (now + tcb.tsOffset) | 0, asked ? 0 : tcb.tsRecent);
+  if (asked || tcb.rcvWindShift > 0) options.writeWindowScale(v, end, tcb.rcvWindShift);
+}
+
+function writeOptions(tcb: Tcb, at: number, now: Ms): void {
+  const v = tcb.env.arena.memory.view;
+  let end = at;
+  if (tcb.timestamps) end = options.writeTimestamps(v, end, (now + tcb.tsOffset) | 0, tcb.tsRecent);
+  if (sackLen(tcb) === 0) return;
+  const blocks = sackBlocks(tcb);
+  end = options.writeSackHead(v, end, blocks);
+  // RFC 2018 4: the range of the segment that caused this ACK comes first, the others behind it.
+  const first = tcb.gaps.recentIndex;
+  for (let n = 0; n < blocks; n++) {
+    const i = n === 0 ? first : n <= first ? n - 1 : n;
+    v.setInt32(end, tcb.gaps.left(i));
+    v.setInt32(end + 4, tcb.gaps.right(i));
+    end += 8;
+  }
+}

@@ -1,0 +1,62 @@
+// The retransmission timeout, RFC 6298. Whole milliseconds; SRTT is kept times 8 and RTTVAR times 4, as in Jacobson's
+// paper, so that small round trips are not rounded away.
+
+import type { Ms } from '../base/clock.ts';
+
+/** RFC 6298 2.1. */
+const INITIAL_RTO: Ms = 1000;
+/** RFC 6298 5.7: after a SYN had to be sent again. */
+const RTO_AFTER_LOST_SYN: Ms = 3000;
+/** Deviates from RFC 6298 2.4, which says one second: the guest is one hop away. Linux uses the same 200 ms. */
+const MIN_RTO: Ms = 200;
+/** RFC 6298 2.5: at least 60 s. */
+const MAX_RTO: Ms = 60_000;
+
+export class Rtt {
+  /** Smoothed round trip in ms, times 8; 0 before the first sample. */
+  private srtt8 = 0;
+  private rttvar4 = 0;
+  /** Without backoff. */
+  private base: Ms = INITIAL_RTO;
+  private shift = 0;
+
+  /** Milliseconds until the oldest segment is sent again. */
+  get rto(): Ms {
+    return Math.min(this.base * 2 ** this.shift, MAX_RTO);
+  }
+
+  /** Smoothed round trip, ms; 0 when nothing was measured. */
+  get srtt(): number {
+    return this.srtt8 / 8;
+  }
+
+  /** A measured round trip. RFC 6298 2.2, 2.3; by Karn's rule never of a segment that was sent twice. */
+  sample(ms: Ms): void {
+    if (this.srtt8 === 0) {
+      this.srtt8 = Math.max(ms, 1) * 8;
+      this.rttvar4 = Math.max(ms, 1) * 2;
+    } else {
+      const error = ms - this.srtt8 / 8;
+      this.rttvar4 += Math.abs(error) - this.rttvar4 / 4;
+      this.srtt8 = Math.max(1, this.srtt8 + error);
+    }
+    this.base = Math.max(MIN_RTO, Math.ceil(this.srtt8 / 8 + Math.max(1, this.rttvar4)));
+    this.shift = 0;
+  }
+
+  /** The timer has fired: twice as long the next time. RFC 6298 5.5. */
+  backOff(): void {
+    if (this.rto < MAX_RTO) this.shift++;
+  }
+
+  /** New data was acknowledged: no more backoff, even where Karn's rule keeps the sample out. */
+  clearBackoff(): void {
+    this.shift = 0;
+  }
+
+  /** The handshake is over and its SYN had been sent twice. RFC 6298 5.7. */
+  afterLostSyn(): void {
+    if (this.srtt8 === 0) this.base = RTO_AFTER_LOST_SYN;
+    this.shift = 0;
+  }
+}

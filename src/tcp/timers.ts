@@ -1,0 +1,119 @@
+// Deadlines and what they do. One Timer per connection, at the earliest of its deadlines (RFC 9293 3.8.1, 3.8.4, 3.8.6).
+
+import { type Ms, NEVER } from '../base/clock.ts';
+import { seqDiff } from './seq.ts';
+import { setState, type Tcb } from './tcb.ts';
+import { end, endedNormally } from './user.ts';
+
+/** RFC 9293 3.8.3: give up after at least 100 s of data, 3 min of a SYN that we began; a minute of a SYN-ACK. */
+const MAX_RETRIES = 10;
+const MAX_SYN_RETRIES = 7;
+const MAX_SYN_ACK_RETRIES = 5;
+
+/** First keep-alive after this silence; RFC 9293 3.8.4 (MUST-28): no less than two hours while a connection is whole. */
+export const KEEPALIVE_IDLE: Ms = 7_200_000;
+/** Deviates for half-closed connections: the guest may have gone without a word, and holds nothing it could use. */
+export const KEEPALIVE_HALF_CLOSED: Ms = 75_000;
+const KEEPALIVE_INTERVAL: Ms = 15_000;
+const KEEPALIVE_PROBES = 8;
+/** Rings that were empty this long give their storage back. */
+const SHRINK_AFTER: Ms = 1000;
+
+/** Puts the connection's timer at its earliest deadline. */
+export function armTimer(tcb: Tcb): void {
+  const at = Math.min(tcb.rtoAt, tcb.persistAt, tcb.keepaliveAt, tcb.timeWaitEndsAt, tcb.shrinkAt);
+  if (at !== tcb.timer.at) tcb.env.timers.arm(tcb.timer, at);
+}
+
+/** The timer of `tcb` has fired: does what is due. */
+export function timerFired(tcb: Tcb, now: Ms): void {
+  if (tcb.timeWaitEndsAt <= now) {
+    setState(tcb, 'time-wait-over');
+    endedNormally(tcb);
+    return;
+  }
+  if (tcb.rtoAt <= now) retransmit(tcb, now);
+  else if (tcb.persistAt <= now) probe(tcb);
+  if (tcb.state !== 'CLOSED' && tcb.keepaliveAt <= now) keepalive(tcb, now);
+  if (tcb.state === 'CLOSED') return;
+  if (tcb.shrinkAt <= now) shrink(tcb);
+  armTimer(tcb);
+}
+
+/** A flow that has been given bytes: its rings are looked at again when it may be idle. */
+export function noteUse(tcb: Tcb, now: Ms): void {
+  if (tcb.shrinkAt !== NEVER) return;
+  tcb.shrinkAt = now + SHRINK_AFTER;
+  armTimer(tcb);
+}
+
+/** When the next keep-alive is due, counted from what was heard last. */
+export function armKeepalive(tcb: Tcb, now: Ms): void {
+  tcb.keepaliveAt = now + (isHalfClosed(tcb) ? KEEPALIVE_HALF_CLOSED : KEEPALIVE_IDLE);
+  armTimer(tcb);
+}
+
+function isHalfClosed(tcb: Tcb): boolean {
+  return tcb.finQueued || tcb.peerFinSeen;
+}
+
+/** RFC 6298 5.4 to 5.6: the earliest segment again, twice the timeout, and slow start. */
+function retransmit(tcb: Tcb, now: Ms): void {
+  tcb.rtoAt = NEVER;
+  tcb.retries++;
+  const limit =
+    tcb.state === 'SYN-SENT'
+      ? MAX_SYN_RETRIES
+      : tcb.state === 'SYN-RECEIVED'
+        ? MAX_SYN_ACK_RETRIES
+        : MAX_RETRIES;
+  if (tcb.retries > limit) {
+    end(tcb, 'timed-out', now);
+    return;
+  }
+  tcb.env.counters.timeouts++;
+  tcb.rtt.backOff();
+  if (tcb.synAcked) {
+    tcb.congestion.onTimeout(tcb.flight, tcb.retries > 1);
+    // RFC 6582 3.2 step 4: duplicate ACKs of what was out do not begin another recovery.
+    tcb.recover = tcb.sndMax;
+    tcb.inRecovery = false;
+    tcb.dupAcks = 0;
+  }
+  tcb.timing = false;
+  tcb.resendOne = false;
+  tcb.sndNxt = tcb.sndUna;
+  tcb.user.wantOutput();
+}
+
+function probe(tcb: Tcb): void {
+  tcb.persistAt = NEVER;
+  tcb.probe = true;
+  tcb.probes = Math.min(tcb.probes + 1, 10);
+  tcb.env.counters.windowProbes++;
+  tcb.user.wantOutput();
+}
+
+function keepalive(tcb: Tcb, now: Ms): void {
+  const idle = isHalfClosed(tcb) ? KEEPALIVE_HALF_CLOSED : KEEPALIVE_IDLE;
+  const silent = now - tcb.lastHeardAt;
+  if (silent < idle) {
+    tcb.keepaliveAt = tcb.lastHeardAt + idle;
+    return;
+  }
+  if (silent >= idle + KEEPALIVE_PROBES * KEEPALIVE_INTERVAL) {
+    end(tcb, 'timed-out', now);
+    return;
+  }
+  tcb.keepaliveAt = now + KEEPALIVE_INTERVAL;
+  // What is under way is probe enough.
+  if (seqDiff(tcb.sndNxt, tcb.sndUna) > 0) return;
+  tcb.keepaliveDue = true;
+  tcb.user.wantOutput();
+}
+
+function shrink(tcb: Tcb): void {
+  const sent = tcb.sendRing.shrink();
+  const received = tcb.gaps.count === 0 && tcb.recvRing.shrink();
+  tcb.shrinkAt = sent && received ? NEVER : tcb.shrinkAt + SHRINK_AFTER;
+}

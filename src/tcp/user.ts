@@ -1,0 +1,111 @@
+// What the user of a connection may ask for. RFC 9293 3.9.1. None of these sends: they mark, output() sends.
+
+import type { Ms } from '../base/clock.ts';
+import { NEVER } from '../base/clock.ts';
+import { finish } from '../wire/checksum.ts';
+import * as tcp from '../wire/tcp.ts';
+import { Flag } from '../wire/tcp.ts';
+import { type CloseReason, setState, type Tcb } from './tcb.ts';
+import { armKeepalive, armTimer, noteUse } from './timers.ts';
+import { initialRcvLimit, shiftFor } from './window.ts';
+
+/** Active open. RFC 9293 3.9.1.1. */
+export function connect(tcb: Tcb, now: Ms): void {
+  setState(tcb, 'open');
+  tcb.rcvWindShift = shiftFor(tcb.recvRing.limit);
+  tcb.rcvLimit = initialRcvLimit(tcb);
+  tcb.lastHeardAt = now;
+  tcb.user.wantOutput();
+}
+
+/** Lets the SYN-ACK go that a passive open has held back. */
+export function accept(tcb: Tcb): void {
+  tcb.synAckHeld = false;
+  tcb.user.wantOutput();
+}
+
+/** `len` bytes were put behind the send ring's queue. */
+export function sent(tcb: Tcb, now: Ms): void {
+  noteUse(tcb, now);
+  tcb.user.wantOutput();
+}
+
+/** The user has taken `len` bytes off the front of recvRing. */
+export function received(tcb: Tcb, len: number): void {
+  tcb.recvRing.consume(len);
+  tcb.user.wantOutput();
+}
+
+/** No more data from us: FIN follows the last byte. Idempotent. RFC 9293 3.9.1.4. */
+export function close(tcb: Tcb, now: Ms): void {
+  if (tcb.finQueued || tcb.state === 'CLOSED') return;
+  tcb.finQueued = true;
+  if (tcb.state === 'ESTABLISHED' || tcb.state === 'CLOSE-WAIT') setState(tcb, 'close');
+  armKeepalive(tcb, now);
+  tcb.user.wantOutput();
+}
+
+/** Ends the connection now, with a reset where the peer knows of it. RFC 9293 3.9.1.5. onClosed does not follow. */
+export function abort(tcb: Tcb, now: Ms): void {
+  if (tcb.state === 'CLOSED') return;
+  sendReset(tcb, now);
+  setState(tcb, 'abort');
+  stop(tcb);
+}
+
+/** Gives back the rings. Only when nobody holds a region of them. */
+export function freeRings(tcb: Tcb): void {
+  tcb.sendRing.free();
+  tcb.recvRing.free();
+}
+
+/** The connection is over for `reason`, which its user hears. A peer that timed out is told by a reset. */
+export function end(tcb: Tcb, reason: CloseReason, now: Ms): void {
+  if (reason === 'timed-out') sendReset(tcb, now);
+  setState(tcb, 'abort');
+  stop(tcb);
+  tcb.user.onClosed(reason);
+}
+
+/** The table has led to CLOSED: both sides are done. */
+export function endedNormally(tcb: Tcb): void {
+  stop(tcb);
+  tcb.user.onClosed('normal');
+}
+
+function stop(tcb: Tcb): void {
+  tcb.rtoAt = NEVER;
+  tcb.persistAt = NEVER;
+  tcb.keepaliveAt = NEVER;
+  tcb.timeWaitEndsAt = NEVER;
+  tcb.shrinkAt = NEVER;
+  armTimer(tcb);
+}
+
+/**
+ * RST|ACK at the next sequence number we would use: acceptable to a peer in any state that has heard of us (RFC 9293
+ * 3.10.5, RFC 5961 3.2). A peer whose SYN we have not answered gets its own number acknowledged (3.10.7.1).
+ */
+function sendReset(tcb: Tcb, now: Ms): void {
+  if (tcb.state === 'TIME-WAIT' || tcb.state === 'SYN-SENT') return;
+  const at = tcb.out.reserve(tcp.MIN_HEADER_LEN);
+  if (at < 0) return;
+  const { memory } = tcb.env.arena;
+  const seq = tcb.synAckHeld ? 0 : tcb.sndMax;
+  tcp.write(
+    memory.view,
+    at,
+    tcb.ownPort,
+    tcb.peerPort,
+    seq,
+    tcb.rcvNxt,
+    tcp.MIN_HEADER_LEN,
+    Flag.Rst | Flag.Ack,
+    0,
+  );
+  const sum = tcb.pseudoSum + tcp.MIN_HEADER_LEN + memory.sum(at, tcp.MIN_HEADER_LEN);
+  tcp.setChecksum(memory.view, at, finish(sum));
+  tcb.out.commit(tcp.MIN_HEADER_LEN);
+  tcb.env.counters.resetsOut++;
+  tcb.lastSentAt = now;
+}

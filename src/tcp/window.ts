@@ -1,0 +1,70 @@
+// The window we advertise: scaling (RFC 7323 2), silly-window avoidance of the receiver (RFC 9293 3.8.6.2.2), a right
+// edge that never moves left, and a limit that grows with what is delivered.
+
+import { seqDiff } from './seq.ts';
+import { INITIAL_RCV_LIMIT, type Tcb } from './tcb.ts';
+
+const MAX_FIELD = 65535;
+
+/** The smallest shift with which a window of `bytes` can be said. 0..14. */
+export function shiftFor(bytes: number): number {
+  let shift = 0;
+  while (shift < 14 && MAX_FIELD * 2 ** shift < bytes) shift++;
+  return shift;
+}
+
+/** The window field of the next segment; moves rcvAdv when it says more than before. Not for SYNs. */
+export function advertise(tcb: Tcb): number {
+  const shift = tcb.rcvWindShift;
+  const unit = (1 << shift) - 1;
+  const promised = seqDiff(tcb.rcvAdv, tcb.rcvNxt);
+  // Rounded up, so that the edge does not move left by the bits that the shift loses.
+  let field = (promised + unit) >>> shift;
+  const willing = willingWindow(tcb) >>> shift;
+  if (willing > field) field = willing;
+  field = Math.min(field, MAX_FIELD);
+  const edge = (tcb.rcvNxt + (field << shift)) | 0;
+  if (seqDiff(edge, tcb.rcvAdv) > 0) tcb.rcvAdv = edge;
+  return field;
+}
+
+/** The window of our SYN or SYN-ACK, never scaled; sets rcvAdv. RFC 7323 2.2. */
+export function advertiseInSyn(tcb: Tcb): number {
+  const window = Math.min(tcb.rcvLimit, MAX_FIELD);
+  tcb.rcvAdv = (tcb.rcvNxt + window) | 0;
+  return window;
+}
+
+/** Bytes the peer may still send, as we have told it. */
+export function rcvWindow(tcb: Tcb): number {
+  return seqDiff(tcb.rcvAdv, tcb.rcvNxt);
+}
+
+/**
+ * Is the window so much wider than we have said that the peer must hear of it now? RFC 9293 3.8.6.2.2 asks for
+ * min(half the buffer, one MSS); once the peer has two segments to go on with, we wait for more.
+ */
+export function windowUpdateDue(tcb: Tcb): boolean {
+  const told = rcvWindow(tcb);
+  const opened = (willingWindow(tcb) & -(1 << tcb.rcvWindShift)) - told;
+  if (opened <= 0) return false;
+  const mss = tcb.sendMss;
+  return opened >= tcb.rcvLimit / 2 || (told < 2 * mss && opened >= Math.min(2 * mss, tcb.rcvLimit / 2));
+}
+
+/** `len` bytes have been delivered in order: a flow that moves data may have more of it under way. */
+export function noteDelivered(tcb: Tcb, len: number): void {
+  tcb.deliveredSinceGrowth += len;
+  if (tcb.deliveredSinceGrowth < tcb.rcvLimit || tcb.rcvLimit >= tcb.recvRing.limit) return;
+  tcb.rcvLimit = Math.min(2 * tcb.rcvLimit, tcb.recvRing.limit);
+  tcb.deliveredSinceGrowth = 0;
+}
+
+/** The limit at the start of a connection. */
+export function initialRcvLimit(tcb: Tcb): number {
+  return Math.min(INITIAL_RCV_LIMIT, tcb.recvRing.limit);
+}
+
+function willingWindow(tcb: Tcb): number {
+  return Math.min(Math.max(0, tcb.rcvLimit - tcb.recvRing.length), MAX_FIELD << tcb.rcvWindShift);
+}
