@@ -69,20 +69,21 @@ export function parseIp(text: string): IpAddr | null {
 function ipv6Groups(text: string): number[] | null {
   const halves = text.split('::');
   if (halves.length > 2) return null;
-  const head = groupsOf(halves[0]!);
-  const tail = halves.length === 2 ? groupsOf(halves[1]!) : [];
+  // RFC 4291 2.2 (3): dotted text stands for the last 32 bits and nowhere else.
+  const head = groupsOf(halves[0]!, halves.length === 1);
+  const tail = halves.length === 2 ? groupsOf(halves[1]!, true) : [];
   if (head === null || tail === null) return null;
   const missing = 8 - head.length - tail.length;
   if (halves.length === 2 ? missing < 1 : missing !== 0) return null;
   return [...head, ...new Array<number>(missing).fill(0), ...tail];
 }
 
-function groupsOf(text: string): number[] | null {
+function groupsOf(text: string, isLast: boolean): number[] | null {
   if (text === '') return [];
   const groups: number[] = [];
   const parts = text.split(':');
   for (const [i, part] of parts.entries()) {
-    if (i === parts.length - 1 && part.includes('.')) {
+    if (isLast && i === parts.length - 1 && part.includes('.')) {
       const word = parseIpv4Word(part);
       if (word === null) return null;
       groups.push(word >>> 16, word & 0xffff);

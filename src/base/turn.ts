@@ -111,6 +111,18 @@ export class Turn {
   private readonly joinLater = (): void => {
     const calls = this.later;
     this.later = [];
-    for (const call of calls) call();
+    let begun = 0;
+    try {
+      for (const call of calls) {
+        begun++;
+        call();
+      }
+    } finally {
+      // After a throw the calls behind the bad one come in the next turn: their bytes are nobody else's fault.
+      if (begun < calls.length) {
+        this.later = [...calls.slice(begun), ...this.later];
+        this.askLater();
+      }
+    }
   };
 }

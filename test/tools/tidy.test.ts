@@ -236,7 +236,7 @@ describe('words', () => {
     expect(says('README.md', `x\nsee ${home}\n`)).toEqual([`README.md:2: a path of one machine: /${'home'}`]);
     expect(says('.ci/run', `cd /${'work'}/x\n`)).toHaveLength(1);
     expect(says('src/base/x.ts', `// see /${'root'}\n`)).toHaveLength(1);
-    expect(says('package.json', `"https://${'registry'}.npmjs.org/x"\n`)).toHaveLength(1);
+    expect(says('package.json', `"https://${'registry'}.${'npmjs'}.org/x"\n`)).toHaveLength(1);
     expect(says('README.md', 'src/network/homework and ./work/x and a/root\n')).toEqual([]);
   });
 

@@ -1,0 +1,151 @@
+import { describe, expect, test } from 'vitest';
+import { Turn } from '../../src/base/turn.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+function setup() {
+  const clock = new ManualClock();
+  const turn = new Turn(clock);
+  const log: string[] = [];
+  const egress = (name: string, then: () => void = () => {}) => ({
+    runEgress(now: number): void {
+      log.push(`${name}@${now}`);
+      then();
+    },
+  });
+  const link = (name: string, then: () => void = () => {}) => ({
+    flush(): void {
+      log.push(name);
+      then();
+    },
+  });
+  return { clock, turn, log, egress, link };
+}
+
+test('ingress, then each flow once, then each link once, all at the same now', () => {
+  const { clock, turn, log, egress, link } = setup();
+  const a = egress('a');
+  const l = link('l');
+  clock.advance(7);
+  turn.run(() => {
+    turn.wantFlush(l);
+    turn.wantEgress(a);
+    turn.wantEgress(egress('b'));
+    turn.wantEgress(a);
+    turn.wantFlush(l);
+    log.push(`ingress@${turn.now}`);
+  });
+  expect(log).toEqual(['ingress@7', 'a@7', 'b@7', 'l']);
+  turn.run(() => log.push('next'));
+  expect(log.slice(4)).toEqual(['next']);
+});
+
+test('a link marked while flows send is flushed in the same turn', () => {
+  const { clock, turn, log, egress, link } = setup();
+  turn.run(() => turn.wantEgress(egress('a', () => turn.wantFlush(link('l')))));
+  expect(log).toEqual(['a@0', 'l']);
+  expect(clock.soonCount).toBe(0);
+});
+
+describe('what comes too late for its phase', () => {
+  test('a flow marked while flows send has its turn next, by itself', () => {
+    const { clock, turn, log, egress } = setup();
+    let rounds = 0;
+    const a = egress('a', () => {
+      rounds++;
+      if (rounds < 3) turn.wantEgress(a);
+    });
+    turn.run(() => turn.wantEgress(a));
+    expect(log).toEqual(['a@0']);
+    clock.runSoon();
+    expect(log).toEqual(['a@0', 'a@0', 'a@0']);
+    expect(clock.soonCount).toBe(0);
+  });
+
+  test('marks from flush wait for the next turn', () => {
+    const { clock, turn, log, egress, link } = setup();
+    const again = link('again');
+    const l = link('l', () => {
+      turn.wantEgress(egress('a'));
+      turn.wantFlush(again);
+    });
+    turn.run(() => turn.wantFlush(l));
+    expect(log).toEqual(['l']);
+    clock.runSoon();
+    expect(log).toEqual(['l', 'a@0', 'again']);
+  });
+
+  test('marks made outside of any turn get one', () => {
+    const { clock, turn, log, egress, link } = setup();
+    turn.wantEgress(egress('a'));
+    turn.wantFlush(link('l'));
+    expect(log).toEqual([]);
+    expect(clock.soonCount).toBe(1);
+    clock.runSoon();
+    expect(log).toEqual(['a@0', 'l']);
+  });
+});
+
+describe('nested calls', () => {
+  test('inside ingress they join it', () => {
+    const { turn, log, egress } = setup();
+    turn.run(() => {
+      turn.run(() => {
+        log.push('inner');
+        turn.wantEgress(egress('a'));
+      });
+      log.push('outer');
+    });
+    expect(log).toEqual(['inner', 'outer', 'a@0']);
+  });
+
+  test('past ingress they wait for a turn of their own, in order', () => {
+    const { clock, turn, log, egress, link } = setup();
+    turn.run(() => {
+      turn.wantEgress(egress('a', () => turn.run(() => log.push('first'))));
+      turn.wantFlush(link('l', () => turn.run(() => log.push('second'))));
+    });
+    expect(log).toEqual(['a@0', 'l']);
+    expect(clock.soonCount).toBe(1);
+    clock.runSoon();
+    expect(log).toEqual(['a@0', 'l', 'first', 'second']);
+  });
+});
+
+describe('a throw', () => {
+  const bug = (): never => {
+    throw new Error('bug');
+  };
+
+  test.each(['ingress', 'egress', 'flush'])('in %s leaves run(), and the turn is usable again', (phase) => {
+    const { clock, turn, log, egress, link } = setup();
+    const run = (): void =>
+      turn.run(() => {
+        turn.wantEgress(egress('a', phase === 'egress' ? bug : undefined));
+        turn.wantEgress(egress('b'));
+        turn.wantFlush(link('l', phase === 'flush' ? bug : undefined));
+        turn.wantFlush(link('m'));
+        if (phase === 'ingress') bug();
+      });
+    expect(run).toThrow('bug');
+    log.length = 0;
+    clock.runSoon();
+    turn.run(() => turn.wantEgress(egress('c')));
+    expect(log).toEqual(['c@0']);
+  });
+
+  test('in a call that had to wait does not lose the ones behind it', () => {
+    const { clock, turn, log, egress } = setup();
+    const calls = [() => log.push('first'), bug, () => log.push('third'), () => log.push('fourth')];
+    turn.run(() => {
+      turn.wantEgress(
+        egress('a', () => {
+          for (const call of calls) turn.run(call);
+        }),
+      );
+    });
+    expect(() => clock.runSoon()).toThrow('bug');
+    expect(log).toEqual(['a@0', 'first']);
+    clock.runSoon();
+    expect(log).toEqual(['a@0', 'first', 'third', 'fourth']);
+  });
+});
