@@ -1,0 +1,42 @@
+// Help texts, made from the tables that the parser reads.
+
+import type { Command, OptionSpec } from './args.ts';
+
+const INTRO = [
+  'usernet: a virtual network for emulators and virtual machines, in user space.',
+  'Guests get an address, a gateway and a name service, and reach what this host reaches. No privileges needed.',
+];
+
+const ENDINGS = [
+  'Exit status: 0 when all went well, 1 for a failure while running, 2 for a command line that makes no sense.',
+];
+
+/** `usernet --help`: everything there is. */
+export function fullHelp(commands: readonly Command[]): string {
+  const width = Math.max(...commands.map((c) => c.name.length), 'help [COMMAND]'.length);
+  const line = (name: string, summary: string): string => `  usernet ${name.padEnd(width)}  ${summary}`;
+  const list = commands.map((c) => line(c.name, c.summary));
+  const own = [
+    line('help [COMMAND]', 'this text, or the part about COMMAND'),
+    line('--version', 'the version'),
+  ];
+  const parts = commands.map((c) => commandHelp(c));
+  return [...INTRO, '', ...list, ...own, '', ...parts, ...ENDINGS, ''].join('\n');
+}
+
+/** `usernet COMMAND --help`. */
+export function commandHelp(command: Command): string {
+  const [first = '', ...more] = command.usage;
+  const usage = [`Usage: usernet ${first}`, ...more.map((line) => `       usernet ${line}`)];
+  const options = [...command.options, HELP].flatMap(optionLines);
+  const notes = command.notes.length === 0 ? [] : ['', ...command.notes];
+  return [...usage, '', ...options, ...notes, ''].join('\n');
+}
+
+const HELP: OptionSpec = { name: 'help', help: ['this text'] };
+
+function optionLines(spec: OptionSpec): string[] {
+  const name = spec.value === undefined ? `--${spec.name}` : `--${spec.name} ${spec.value}`;
+  const repeat = spec.many === true ? ['May be given more than once.'] : [];
+  return [`  ${name}`, ...[...spec.help, ...repeat].map((line) => `        ${line}`)];
+}
