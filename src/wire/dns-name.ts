@@ -26,7 +26,8 @@ export function skipName(v: DataView, off: number, end: number): number {
 /** The wire form of `text`, a name with or without its last dot, or null when a label or the name is too long. */
 export function nameBytes(text: string): Uint8Array | null {
   const bytes: number[] = [];
-  const labels = (text.endsWith('.') ? text.slice(0, -1) : text).split('.');
+  const labels = text.split('.');
+  if (labels.length > 1 && labels.at(-1) === '') labels.pop();
   for (const label of labels) {
     if (label.length === 0 || label.length > MAX_LABEL) return null;
     bytes.push(label.length);
