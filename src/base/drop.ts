@@ -168,6 +168,11 @@ export class DropCounters {
     this.drops.count(drop);
   }
 
+  /** Frames that reached what they were for. */
+  get accepted(): number {
+    return this.drops.get(Drop.None);
+  }
+
   lose(loss: Loss): void {
     this.losses.count(loss);
   }

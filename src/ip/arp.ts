@@ -3,7 +3,7 @@
 
 import type { Arena } from '../base/arena.ts';
 import { Drop } from '../base/drop.ts';
-import type { GuestPort } from '../link/guest-port.ts';
+import type { GuestPort } from '../base/guest-port.ts';
 import * as arp from '../wire/arp.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import type { Addresses } from './addresses.ts';

@@ -4,7 +4,7 @@
 import type { Arena } from '../base/arena.ts';
 import type { Ms } from '../base/clock.ts';
 import { Drop } from '../base/drop.ts';
-import type { GuestPorts } from '../link/guest-port.ts';
+import type { GuestPorts } from '../base/guest-port.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import { EtherType } from '../wire/ethernet.ts';
 import type { Addresses } from './addresses.ts';

@@ -3,7 +3,7 @@
 import type { Arena } from '../base/arena.ts';
 import type { Ms } from '../base/clock.ts';
 import { Drop } from '../base/drop.ts';
-import type { GuestPorts } from '../link/guest-port.ts';
+import type { GuestPorts } from '../base/guest-port.ts';
 import { Code } from '../wire/icmpv4.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import { Protocol } from '../wire/ipv4.ts';

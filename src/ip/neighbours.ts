@@ -7,7 +7,7 @@ import type { Arena } from '../base/arena.ts';
 import { type Ms, NEVER } from '../base/clock.ts';
 import { type DropCounters, Loss } from '../base/drop.ts';
 import { Timer, type Timers } from '../base/timers.ts';
-import type { GuestPort, GuestPorts } from '../link/guest-port.ts';
+import type { GuestPort, GuestPorts } from '../base/guest-port.ts';
 import * as arp from '../wire/arp.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import type { Addresses } from './addresses.ts';

@@ -2,7 +2,7 @@
 
 import type { Arena } from '../base/arena.ts';
 import type { Random } from '../base/random.ts';
-import type { FrameOut } from '../link/guest-port.ts';
+import type { FrameOut } from '../base/guest-port.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 

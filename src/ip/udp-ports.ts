@@ -4,7 +4,7 @@ import { ipv4Addr, type Mac } from '../base/addr.ts';
 import type { Arena } from '../base/arena.ts';
 import type { Ms } from '../base/clock.ts';
 import { Drop, type DropCounters, Loss } from '../base/drop.ts';
-import type { GuestPorts } from '../link/guest-port.ts';
+import type { GuestPorts } from '../base/guest-port.ts';
 import { pseudoSumIpv4 } from '../wire/checksum.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import * as udp from '../wire/udp.ts';

@@ -1,3 +1,5 @@
+import type { Endpoint } from '../base/addr.ts';
+
 /** Why a flow is over. */
 export type FlowEnd =
   | 'closed'
@@ -10,3 +12,26 @@ export type FlowEnd =
   | 'evicted'
   | 'guest-gone'
   | 'shutdown';
+
+/**
+ * One conversation between a guest and something outside it. `guest` is the side behind a link, `remote` the address
+ * the guest uses for the other side, which NAT may map to a different host address.
+ */
+export interface Flow {
+  readonly id: number;
+  readonly kind: 'tcp' | 'udp';
+  readonly guest: Endpoint;
+  readonly remote: Endpoint;
+  /** The guest's switch port. */
+  readonly ingress: number;
+  readonly bytesToHost: number;
+  readonly bytesToGuest: number;
+  /** Ends it now: a reset both ways for TCP, nothing on the wire for UDP. Idempotent. */
+  abort(reason: FlowEnd): void;
+}
+
+/** What whoever builds the NAT hears of flows. */
+export interface FlowEvents {
+  onOpen(flow: Flow): void;
+  onEnd(flow: Flow, reason: FlowEnd): void;
+}

@@ -12,7 +12,7 @@ import { Account, type Arena } from '../base/arena.ts';
 import type { Clock, Ms } from '../base/clock.ts';
 import { Drop, type DropCounters, Loss } from '../base/drop.ts';
 import type { Turn } from '../base/turn.ts';
-import type { GuestPort, GuestPorts } from '../link/guest-port.ts';
+import type { GuestPort, GuestPorts } from '../base/guest-port.ts';
 import type { Link, LinkSink } from '../link/link.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import { MacTable } from './mac-table.ts';

@@ -2,9 +2,9 @@
 
 import type { Ms } from '../base/clock.ts';
 import { NEVER } from '../base/clock.ts';
-import { finish } from '../wire/checksum.ts';
 import * as tcp from '../wire/tcp.ts';
 import { Flag } from '../wire/tcp.ts';
+import { writeReset } from './reset.ts';
 import { type CloseReason, setState, type Tcb } from './tcb.ts';
 import { armKeepalive, armTimer, noteUse } from './timers.ts';
 import { initialRcvLimit, shiftFor } from './window.ts';
@@ -53,6 +53,13 @@ export function abort(tcb: Tcb, now: Ms): void {
   stop(tcb);
 }
 
+/** Ends the connection now and says nothing: the peer is told in another way. onClosed does not follow. */
+export function discard(tcb: Tcb): void {
+  if (tcb.state === 'CLOSED') return;
+  setState(tcb, 'abort');
+  stop(tcb);
+}
+
 /** Gives back the rings. Only when nobody holds a region of them. */
 export function freeRings(tcb: Tcb): void {
   tcb.sendRing.free();
@@ -90,21 +97,9 @@ function sendReset(tcb: Tcb, now: Ms): void {
   if (tcb.state === 'TIME-WAIT' || tcb.state === 'SYN-SENT') return;
   const at = tcb.out.reserve(tcp.MIN_HEADER_LEN);
   if (at < 0) return;
-  const { memory } = tcb.env.arena;
   const seq = tcb.synAckHeld ? 0 : tcb.sndMax;
-  tcp.write(
-    memory.view,
-    at,
-    tcb.ownPort,
-    tcb.peerPort,
-    seq,
-    tcb.rcvNxt,
-    tcp.MIN_HEADER_LEN,
-    Flag.Rst | Flag.Ack,
-    0,
-  );
-  const sum = tcb.pseudoSum + tcp.MIN_HEADER_LEN + memory.sum(at, tcp.MIN_HEADER_LEN);
-  tcp.setChecksum(memory.view, at, finish(sum));
+  const { memory } = tcb.env.arena;
+  writeReset(memory, at, tcb.ownPort, tcb.peerPort, tcb.pseudoSum, seq, tcb.rcvNxt, Flag.Rst | Flag.Ack);
   tcb.out.commit(tcp.MIN_HEADER_LEN);
   tcb.env.counters.resetsOut++;
   tcb.lastSentAt = now;

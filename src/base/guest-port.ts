@@ -1,6 +1,6 @@
 // What the layers above see of the switch: a place to send frames to.
 
-import type { Account } from '../base/arena.ts';
+import type { Account } from './arena.ts';
 
 /** Where frames leave: a switch port, or the embedded guest's end of its cable. */
 export interface FrameOut {

@@ -1,0 +1,15 @@
+// The part of usernet that runs anywhere: in Node, in a browser, in a worker. What needs Node is in node.ts.
+
+export type { Endpoint, IpAddr, Mac } from './base/addr.ts';
+export type { Clock, Ms } from './base/clock.ts';
+export { Drop, type DropName, dropNames, Loss, type LossName, lossNames } from './base/drop.ts';
+export type { Random } from './base/random.ts';
+export type { Settings } from './base/settings.ts';
+export type * from './host/host-network.ts';
+export { HostBindError } from './host/host-network.ts';
+export type { Link, LinkHost, LinkSink } from './link/link.ts';
+export { createPair, type Pair } from './link/pair.ts';
+export { ConfigError, type NetworkConfig } from './network/config.ts';
+export type { FlowEnded, FlowOpened, NetworkEvents } from './network/events.ts';
+export { createNetwork, Network, type NetworkParts } from './network/network.ts';
+export type { LeaseStats, LinkStats, NetworkStats, TcpStats } from './network/stats.ts';

@@ -1,0 +1,181 @@
+// All flows of a network: the two tables, and for each guest what it has open, with the limits that hold for it.
+
+import { type Endpoint, ipv4Addr } from '../base/addr.ts';
+import type { Ms } from '../base/clock.ts';
+import { Loss } from '../base/drop.ts';
+import type { GuestPort } from '../base/guest-port.ts';
+import { randomBelow } from '../base/random.ts';
+import type { Route } from '../ip/output.ts';
+import type { Packet } from '../ip/packet.ts';
+import { Guest, type NatContext } from './context.ts';
+import type { Flow, FlowEnd } from './flow.ts';
+import { FlowTable } from './flow-table.ts';
+import { TcpFlow } from './tcp-flow.ts';
+import { UdpFlow } from './udp-flow.ts';
+
+export class Flows {
+  readonly tcp: FlowTable<TcpFlow>;
+  readonly udp: FlowTable<UdpFlow>;
+  tcpOpened = 0;
+  udpOpened = 0;
+  private readonly context: NatContext;
+  private readonly guests = new Map<number, Guest>();
+  /** Flows that are not in the table any more but still deliver to the host or hold a socket. */
+  private readonly all = new Set<Flow>();
+  private nextId = 1;
+
+  constructor(context: NatContext) {
+    this.context = context;
+    this.tcp = new FlowTable(context.random);
+    this.udp = new FlowTable(context.random);
+  }
+
+  /** Open now, those included that only drain to the host. */
+  count(kind: Flow['kind']): number {
+    let n = 0;
+    for (const flow of this.all) if (flow.kind === kind) n++;
+    return n;
+  }
+
+  list(): readonly Flow[] {
+    return [...this.all];
+  }
+
+  /** The guest behind a port, made when it is first asked for; undefined when the port has gone. */
+  guest(ingress: number): Guest | undefined {
+    const known = this.guests.get(ingress);
+    if (known !== undefined) return known;
+    const port = this.context.ports.port(ingress);
+    if (port === undefined) return undefined;
+    const guest = new Guest(port, this.context.arena);
+    this.guests.set(ingress, guest);
+    return guest;
+  }
+
+  /** Has the guest room for one more TCP flow? One in TIME-WAIT goes where that helps. */
+  mayOpenTcp(guest: Guest): boolean {
+    const { limits } = this.context.settings;
+    if (guest.pendingConnects >= limits.pendingConnects) {
+      this.context.drops.lose(Loss.PendingConnectsFull);
+      return false;
+    }
+    if (guest.tcp.size < limits.tcpFlows) return true;
+    for (const oldest of guest.timeWait) {
+      oldest.abort('evicted');
+      return true;
+    }
+    return false;
+  }
+
+  /** A new flow under `key`, which is copied. The caller has asked mayOpenTcp(). */
+  openTcp(
+    ingress: number,
+    key: Int32Array,
+    ends: { guest: Endpoint; remote: Endpoint; route: Route },
+    now: Ms,
+  ): TcpFlow {
+    const { context } = this;
+    const guest = this.guest(ingress)!;
+    const init = { iss: context.isn.next(key, now), tsOffset: context.random.word() };
+    const flow = new TcpFlow(context, this, guest, this.nextId++, Int32Array.from(key), ends, init);
+    this.tcp.set(key, flow);
+    guest.tcp.add(flow);
+    this.tcpOpened++;
+    this.opened(flow, guest);
+    return flow;
+  }
+
+  /** A new flow for the datagram in `p`; null where there is none to be had. */
+  openUdp(p: Packet, key: Int32Array, from: number, to: number): UdpFlow | null {
+    const { context } = this;
+    const guest = this.guest(p.ingress);
+    if (guest === undefined) return null;
+    if (guest.udp.size >= context.settings.limits.udpFlows) this.evictIdlest(guest);
+    const flow = new UdpFlow(context, this, guest, this.nextId++, Int32Array.from(key), {
+      guest: { addr: ipv4Addr(p.src), port: from },
+      remote: { addr: ipv4Addr(p.dst), port: to },
+      mac: { hi: p.macHi, lo: p.macLo },
+    });
+    this.udp.set(key, flow);
+    guest.udp.add(flow);
+    this.udpOpened++;
+    this.opened(flow, guest);
+    return flow;
+  }
+
+  /** A port for a forward towards a guest, when the client's own is in use: 49152..65535, RFC 6335 6. */
+  ephemeralPort(isFree: (port: number) => boolean): number {
+    for (let i = 0; i < 64; i++) {
+      const port = 49152 + randomBelow(this.context.random, 16384);
+      if (isFree(port)) return port;
+    }
+    return 0;
+  }
+
+  portWritable(ingress: number): void {
+    const guest = this.guests.get(ingress);
+    if (guest === undefined) return;
+    for (const flow of guest.blocked) this.context.turn.wantEgress(flow);
+    guest.blocked.clear();
+  }
+
+  portDown(port: GuestPort, now: Ms): void {
+    const guest = this.guests.get(port.id);
+    if (guest === undefined) return;
+    for (const flow of [...guest.tcp]) flow.guestGone(now);
+    for (const flow of [...guest.udp]) flow.abort('guest-gone');
+    guest.gone = true;
+    this.forgetIfDone(guest);
+  }
+
+  close(): void {
+    for (const flow of [...this.all]) flow.abort('shutdown');
+  }
+
+  // TcpFlowOwner, UdpFlowOwner
+
+  unlist(flow: TcpFlow): void {
+    this.tcp.delete(flow.key, flow);
+  }
+
+  ended(flow: Flow, reason: FlowEnd): void {
+    const guest = this.guestOf(flow);
+    if (flow instanceof TcpFlow) {
+      guest?.tcp.delete(flow);
+      guest?.timeWait.delete(flow);
+      guest?.blocked.delete(flow);
+    } else if (flow instanceof UdpFlow) {
+      this.udp.delete(flow.key, flow);
+      guest?.udp.delete(flow);
+    }
+    this.all.delete(flow);
+    if (guest !== undefined) {
+      guest.noteFlows();
+      this.forgetIfDone(guest);
+    }
+    this.context.events.onEnd(flow, reason);
+  }
+
+  /** A guest that is gone stays until its last flow has drained to the host. */
+  private forgetIfDone(guest: Guest): void {
+    if (guest.gone && guest.tcp.size + guest.udp.size === 0) this.guests.delete(guest.port.id);
+  }
+
+  private guestOf(flow: Flow): Guest | undefined {
+    return this.guests.get(flow.ingress);
+  }
+
+  private opened(flow: Flow, guest: Guest): void {
+    this.all.add(flow);
+    guest.noteFlows();
+    this.context.events.onOpen(flow);
+  }
+
+  private evictIdlest(guest: Guest): void {
+    for (const idlest of guest.udp) {
+      this.context.drops.lose(Loss.UdpFlowEvicted);
+      idlest.abort('evicted');
+      return;
+    }
+  }
+}

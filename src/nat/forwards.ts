@@ -1,0 +1,260 @@
+// Host ports that lead to a guest: QEMU's hostfwd. The guest sees the client's real address and port, or the gateway's
+// address for a client on the host's loopback.
+//
+// TCP: the host's kernel has completed the client's handshake before we can decide. So no byte of the client is read
+// before the guest's SYN-ACK, and a guest that refuses, or is not there, makes the client see a reset.
+// UDP: one host socket for each forward; the guest's answers leave by it, so that the client gets them from the port it
+// has sent to. A client is remembered while it is in use, MAX_CLIENTS of each forward, the idlest goes first.
+
+import { type Endpoint, formatEndpoint, ipv4Addr } from '../base/addr.ts';
+import type { Ms } from '../base/clock.ts';
+import { Loss } from '../base/drop.ts';
+import type { ForwardSettings } from '../base/settings.ts';
+import { Timer } from '../base/timers.ts';
+import type {
+  HostDatagramEvents,
+  HostDatagrams,
+  HostListener,
+  HostStream,
+  HostStreamEvents,
+} from '../host/host-network.ts';
+import type { Neighbour } from '../ip/neighbours.ts';
+import { Route } from '../ip/output.ts';
+import type { Packet } from '../ip/packet.ts';
+import { sendUdp } from '../ip/udp-ports.ts';
+import { Protocol } from '../wire/ipv4.ts';
+import * as udp from '../wire/udp.ts';
+import type { NatContext } from './context.ts';
+import { KEY_WORDS, setKey } from './flow-table.ts';
+import type { Flows } from './flows.ts';
+import type { UdpForwards } from './input.ts';
+
+const MAX_CLIENTS = 256;
+/** Connections that wait for the guest's address to be found. */
+const MAX_PENDING = 256;
+
+/** A client of a UDP forward. */
+interface Client {
+  readonly host: Endpoint;
+  /** What the guest knows it as. */
+  readonly address: number;
+  lastActiveAt: Ms;
+}
+
+interface UdpForward {
+  readonly settings: ForwardSettings;
+  readonly socket: HostDatagrams;
+  /** By the guest's name for them; oldest use first, to the second. */
+  readonly clients: Map<number, Client>;
+}
+
+export class Forwards implements UdpForwards {
+  private readonly context: NatContext;
+  private readonly flows: Flows;
+  private readonly listeners: HostListener[] = [];
+  private readonly udp: UdpForward[] = [];
+  private readonly key = new Int32Array(KEY_WORDS);
+  private pending = 0;
+  private readonly timer = new Timer((now) => this.expire(now));
+
+  constructor(context: NatContext, flows: Flows) {
+    this.context = context;
+    this.flows = flows;
+  }
+
+  get hasUdp(): boolean {
+    return this.udp.length > 0;
+  }
+
+  /** Where the TCP forwards are bound. */
+  bound(): readonly Endpoint[] {
+    return this.listeners.map((listener) => listener.at);
+  }
+
+  /** Binds one. Rejects with a HostBindError. */
+  async open(settings: ForwardSettings): Promise<void> {
+    const { host } = this.context;
+    if (settings.proto === 'tcp') {
+      const onAccept = (stream: HostStream, from: Endpoint): HostStreamEvents | null =>
+        this.accept(settings, stream, from);
+      this.listeners.push(await host.listenTcp(settings.host, onAccept));
+      return;
+    }
+    const clients = new Map<number, Client>();
+    const events: HostDatagramEvents = {
+      onDatagram: (data, from) => this.fromClient(forward, data, from),
+      onError: () => {},
+    };
+    const forward: UdpForward = { settings, socket: await host.bindUdp(settings.host, events), clients };
+    this.udp.push(forward);
+  }
+
+  close(): void {
+    for (const listener of this.listeners) listener.close();
+    for (const forward of this.udp) forward.socket.close();
+    this.listeners.length = 0;
+    this.udp.length = 0;
+    this.context.timers.disarm(this.timer);
+  }
+
+  /** A guest's datagram that answers a forward's client. */
+  reply(p: Packet, off: number, len: number, now: Ms): boolean {
+    const v = this.context.arena.memory.view;
+    for (const forward of this.udp) {
+      const { settings } = forward;
+      if (settings.guestAddress !== p.src || settings.guestPort !== udp.srcPort(v, p.l4)) continue;
+      const client = forward.clients.get(clientKey(p.dst, udp.dstPort(v, p.l4)));
+      if (client === undefined) continue;
+      client.lastActiveAt = now;
+      forward.socket.send(off, len, client.host);
+      return true;
+    }
+    return false;
+  }
+
+  private accept(settings: ForwardSettings, stream: HostStream, from: Endpoint): HostStreamEvents | null {
+    if (this.pending >= MAX_PENDING) return null;
+    const waiting = new WaitingClient(stream);
+    this.pending++;
+    this.context.neighbours.find(settings.guestAddress, this.context.turn.now, (neighbour) => {
+      this.pending--;
+      if (!waiting.closed) this.join(settings, waiting, from, neighbour);
+    });
+    return waiting;
+  }
+
+  private join(
+    settings: ForwardSettings,
+    waiting: WaitingClient,
+    from: Endpoint,
+    neighbour: Neighbour | null,
+  ): void {
+    const { context } = this;
+    const port = neighbour === null ? undefined : context.ports.port(neighbour.ingress);
+    const peer = neighbour === null ? undefined : this.flows.guest(neighbour.ingress);
+    const address = context.policy.toGuest(from.addr);
+    if (neighbour === null || port === undefined || peer === undefined || !this.flows.mayOpenTcp(peer)) {
+      this.refuse(waiting);
+      return;
+    }
+    const clientPort = this.freePort(settings, address, from.port, neighbour.ingress);
+    if (clientPort === 0) {
+      this.refuse(waiting);
+      return;
+    }
+    const { now } = context.turn;
+    const guest = { addr: ipv4Addr(settings.guestAddress), port: settings.guestPort };
+    const remote = { addr: ipv4Addr(address), port: clientPort };
+    const route = new Route(
+      port,
+      context.addresses.macOf(address),
+      address,
+      neighbour.mac,
+      settings.guestAddress,
+    );
+    const flow = this.flows.openTcp(neighbour.ingress, this.key, { guest, remote, route }, now);
+    waiting.events = flow;
+    flow.startForward(waiting.stream, now);
+  }
+
+  private refuse(waiting: WaitingClient): void {
+    this.context.drops.lose(Loss.ForwardUnreachable);
+    waiting.stream.reset();
+  }
+
+  /** The client's own port where that is free, else another: this.key is set for it. 0: none. */
+  private freePort(settings: ForwardSettings, address: number, wanted: number, ingress: number): number {
+    const isFree = (port: number): boolean => {
+      setKey(this.key, settings.guestAddress, settings.guestPort, address, port, Protocol.Tcp, ingress);
+      return this.flows.tcp.find(this.key) === undefined;
+    };
+    return isFree(wanted) ? wanted : this.flows.ephemeralPort(isFree);
+  }
+
+  private fromClient(forward: UdpForward, data: Uint8Array, from: Endpoint): void {
+    const { context } = this;
+    const { now } = context.turn;
+    const address = context.policy.toGuest(from.addr);
+    const key = clientKey(address, from.port);
+    const known = forward.clients.get(key);
+    if (known === undefined) {
+      if (forward.clients.size >= MAX_CLIENTS) this.dropIdlest(forward);
+      forward.clients.set(key, { host: from, address, lastActiveAt: now });
+      if (this.timer.index < 0) context.timers.arm(this.timer, now + context.settings.timeouts.udpIdle);
+    } else known.lastActiveAt = now;
+    const { guestAddress, guestPort } = forward.settings;
+    context.neighbours.find(guestAddress, now, (neighbour) => {
+      const port = neighbour === null ? undefined : context.ports.port(neighbour.ingress);
+      if (neighbour === null || port === undefined) {
+        context.drops.lose(Loss.ForwardUnreachable);
+        return;
+      }
+      const route = new Route(port, context.addresses.macOf(address), address, neighbour.mac, guestAddress);
+      sendUdp(context.arena, context.output, context.drops, route, from.port, guestPort, data);
+    });
+  }
+
+  private dropIdlest(forward: UdpForward): void {
+    let idlest: [number, Client] | null = null;
+    for (const entry of forward.clients) {
+      if (idlest === null || entry[1].lastActiveAt < idlest[1].lastActiveAt) idlest = entry;
+    }
+    if (idlest !== null) forward.clients.delete(idlest[0]);
+  }
+
+  private expire(now: Ms): void {
+    const idle = this.context.settings.timeouts.udpIdle;
+    let left = 0;
+    for (const { clients } of this.udp) {
+      for (const [key, client] of clients) if (now - client.lastActiveAt >= idle) clients.delete(key);
+      left += clients.size;
+    }
+    if (left > 0) this.context.timers.arm(this.timer, now + idle);
+  }
+}
+
+/** A client whose guest is being looked for: hears its stream's events until a flow does. */
+class WaitingClient implements HostStreamEvents {
+  readonly stream: HostStream;
+  closed = false;
+  events: HostStreamEvents | null = null;
+
+  constructor(stream: HostStream) {
+    this.stream = stream;
+  }
+
+  onOpen(): void {
+    this.events?.onOpen();
+  }
+
+  reserveRead(region: Parameters<HostStreamEvents['reserveRead']>[0]): void {
+    if (this.events === null) region.len = 0;
+    else this.events.reserveRead(region);
+  }
+
+  onRead(off: number, len: number): boolean {
+    return this.events?.onRead(off, len) ?? false;
+  }
+
+  onWritten(): void {
+    this.events?.onWritten();
+  }
+
+  onEnd(): void {
+    this.events?.onEnd();
+  }
+
+  onClose(error: Parameters<HostStreamEvents['onClose']>[0]): void {
+    this.closed = true;
+    this.events?.onClose(error);
+  }
+}
+
+/** For errors: `tcp:127.0.0.1:2222`. */
+export function describeForward(settings: ForwardSettings): string {
+  return `${settings.proto}:${formatEndpoint(settings.host)}`;
+}
+
+function clientKey(address: number, port: number): number {
+  return (address >>> 0) * 65536 + port;
+}

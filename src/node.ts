@@ -1,0 +1,7 @@
+// usernet on Node: everything of index.ts, and what needs sockets and files.
+
+export * from './index.ts';
+export { NodeClock } from './node/clock.ts';
+export { NodeHost } from './node/host-sockets.ts';
+export { createNodeNetwork } from './node/node-network.ts';
+export { NodeRandom } from './node/random.ts';
