@@ -1,0 +1,84 @@
+// What a program that serves guests says first: where, what to paste into QEMU's command, and what the guest can reach.
+
+import { formatEndpoint, formatIpv4Word } from '../base/addr.ts';
+import type { Settings } from '../base/settings.ts';
+import { joinOptions, type QemuOption } from '../network/qemu-options.ts';
+
+/** Where a link is: a unix socket, or a TCP endpoint. */
+export type Place =
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+
+/** What the network is, and what it opens to the guest and to the outside. */
+export function networkLines(settings: Settings): string[] {
+  return [networkLine(settings), ...reachLines(settings), ...settings.forwards.map(forwardLine)];
+}
+
+function networkLine(s: Settings): string {
+  const parts = [`network ${prefixText(s)}`, `gateway ${formatIpv4Word(s.gateway)}`];
+  if (s.dns !== null && !s.restrict) parts.push(`name service ${formatIpv4Word(s.dns.address)}`);
+  if (s.dhcp !== null) parts.push(`first lease ${formatIpv4Word(s.dhcp.first)}`);
+  if (s.mtu !== 1500) parts.push(`MTU ${s.mtu}`);
+  return parts.join(', ');
+}
+
+export function prefixText(s: Settings): string {
+  return `${formatIpv4Word(s.subnet)}/${s.prefix}`;
+}
+
+function reachLines(s: Settings): string[] {
+  if (s.restrict) return ['the guest can reach nothing outside its network'];
+  return s.hostLoopback
+    ? [`the guest can reach this host's loopback through ${formatIpv4Word(s.gateway)}`]
+    : [];
+}
+
+function forwardLine(f: Settings['forwards'][number]): string {
+  const guest = `${formatIpv4Word(f.guestAddress)}:${f.guestPort}`;
+  const port = f.host.port === 0 ? ' (a port that the host chooses)' : '';
+  return `forward ${f.proto} ${formatEndpoint(f.host)}${port} to the guest's ${guest}`;
+}
+
+/** Where guests are served, with QEMU's side of it. `server`: do we listen? */
+export function linkLines(place: Place, server: boolean): string[] {
+  const where = place.kind === 'unix' ? place.path : `${bracketed(place.host)}:${place.port}`;
+  const verb = server ? 'serving guests on' : 'connecting to the guest at';
+  return [`${verb} ${where}; for QEMU:`, `  ${qemuLine(place, server)}`];
+}
+
+/** Several guests on one network need a MAC each; QEMU gives every guest the same. */
+export const MAC_LINE =
+  'a second guest on this network needs a MAC of its own: -device virtio-net-pci,netdev=net0,mac=52:54:00:12:34:57';
+
+/** `-netdev stream,... -device ...`, ready for a shell. */
+export function qemuLine(place: Place, server: boolean): string {
+  const options: QemuOption[] = [
+    ['type', 'stream'],
+    ['id', 'net0'],
+    ['server', server ? 'off' : 'on'],
+    ...addressOptions(place),
+  ];
+  return `-netdev ${shellWord(joinOptions(options, 'type'))} -device virtio-net-pci,netdev=net0`;
+}
+
+function addressOptions(place: Place): QemuOption[] {
+  if (place.kind === 'unix') {
+    return [
+      ['addr.type', 'unix'],
+      ['addr.path', place.path],
+    ];
+  }
+  return [
+    ['addr.type', 'inet'],
+    ['addr.host', place.host],
+    ['addr.port', String(place.port)],
+  ];
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

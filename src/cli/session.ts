@@ -1,0 +1,67 @@
+// One network as the command line runs it: with its name, the capture around its links, and its statistics.
+
+import type { Link } from '../link/link.ts';
+import type { NetworkConfig } from '../network/config.ts';
+import type { NetworkEvents } from '../network/events.ts';
+import type { Network } from '../network/network.ts';
+import { createNodeNetwork } from '../node/node-network.ts';
+import { printStats, type StatsFormat, say } from './output.ts';
+
+export interface SessionOptions {
+  readonly format: StatsFormat;
+  /** Wraps each link, for --pcap. */
+  readonly wrap: (link: Link) => Link;
+  readonly events: NetworkEvents;
+}
+
+export class Session {
+  /** How statistics call it. */
+  readonly title: string;
+  readonly network: Network;
+  private readonly options: SessionOptions;
+
+  constructor(title: string, config: NetworkConfig, options: SessionOptions) {
+    this.title = title;
+    this.network = createNodeNetwork(config, options.events);
+    this.options = options;
+  }
+
+  /** A guest's cable: the network's own from here on, or closed when there is no room for it. */
+  attach(link: Link): void {
+    try {
+      this.network.attach(this.options.wrap(link));
+    } catch (error) {
+      say(`${link.name}: ${messageOf(error)}`);
+      link.close();
+    }
+  }
+
+  print(): void {
+    printStats(this.options.format, this.title, this.network.stats());
+  }
+
+  close(): Promise<void> {
+    return this.network.close();
+  }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Waits for `work`, but no longer than `ms`. False when the time was up. */
+export function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const timeout = setTimeout(() => resolve(false), ms);
+    work.then(
+      () => {
+        clearTimeout(timeout);
+        resolve(true);
+      },
+      (error: unknown) => {
+        clearTimeout(timeout);
+        reject(error);
+      },
+    );
+  });
+}

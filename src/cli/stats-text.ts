@@ -1,0 +1,81 @@
+// Statistics for a person: one subject a line, counters that are zero left out.
+
+import type { LeaseStats, LinkStats, NetworkStats, TcpStats } from '../network/stats.ts';
+
+/** Several lines, the last one ended. `title` is said first. */
+export function statsText(title: string, stats: NetworkStats): string {
+  const { flows, links, leases } = stats;
+  const lines = [
+    `${title}: up ${duration(stats.uptime / 1000)}`,
+    row(
+      'flows',
+      `tcp ${flows.tcp} open, ${flows.tcpOpened} in all; udp ${flows.udp} open, ${flows.udpOpened} in all`,
+    ),
+    ...(leases.length === 0
+      ? [row('leases', 'none')]
+      : leases.map((lease) => row('lease', leaseText(lease)))),
+    ...(links.length === 0 ? [row('links', 'none')] : links.map((link) => row('link', linkText(link)))),
+    row('frames', `${stats.accepted} accepted, ${sum(stats.drops)} dropped`),
+    row('dropped', named(stats.drops)),
+    row('lost', named(stats.losses)),
+    row('tcp', tcpText(stats.tcp)),
+    row('memory', `${bytes(stats.arena.used)} of ${bytes(stats.arena.size)} in use, ${stats.timers} timers`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function row(subject: string, text: string): string {
+  return `  ${subject.padEnd(8)} ${text}`;
+}
+
+function leaseText(lease: LeaseStats): string {
+  return `${lease.address} to ${lease.mac}, ${duration(lease.secondsLeft)} left`;
+}
+
+function linkText(link: LinkStats): string {
+  const fromGuest = `${link.framesIn} frames, ${link.bytesIn} bytes`;
+  const toGuest = `${link.framesOut} frames, ${link.bytesOut} bytes`;
+  return `${link.name} ${link.up ? 'up' : 'down'}: from the guest ${fromGuest}; to the guest ${toGuest}`;
+}
+
+function tcpText(tcp: TcpStats): string {
+  const counts: [string, number][] = [
+    ['segments in', tcp.segmentsIn],
+    ['out', tcp.segmentsOut],
+    ['retransmits', tcp.retransmits],
+    ['of them fast', tcp.fastRetransmits],
+    ['bytes sent again', tcp.retransmittedBytes],
+    ['timeouts', tcp.timeouts],
+    ['resets sent', tcp.resetsOut],
+    ['challenge ACKs', tcp.challengeAcks],
+    ['out of order', tcp.outOfOrder],
+    ['window probes', tcp.windowProbes],
+  ];
+  const said = counts.filter(([, n], i) => i < 2 || n > 0);
+  return said.map(([name, n]) => `${name} ${n}`).join(', ');
+}
+
+function named(counts: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(counts).map(([name, n]) => `${name} ${n}`);
+  return parts.length === 0 ? 'none' : parts.join(', ');
+}
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((a, b) => a + b, 0);
+}
+
+/** `0.4 s`, `12 s`, `3 min 20 s`, `23 h 59 min`, `2 d 3 h`. */
+function duration(seconds: number): string {
+  if (seconds < 10) return `${Number(seconds.toFixed(1))} s`;
+  const s = Math.floor(seconds);
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+}
+
+function bytes(n: number): string {
+  if (n < 1024) return `${n} bytes`;
+  if (n < 1 << 20) return `${Number((n / 1024).toFixed(1))} KiB`;
+  return `${Number((n / (1 << 20)).toFixed(1))} MiB`;
+}

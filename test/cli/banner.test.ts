@@ -1,0 +1,52 @@
+import { describe, expect, test } from 'vitest';
+import { linkLines, networkLines, qemuLine } from '../../src/cli/banner.ts';
+import { parseConfig } from '../../src/network/config.ts';
+
+describe('the network', () => {
+  test('by default', () => {
+    expect(networkLines(parseConfig({}))).toEqual([
+      'network 10.0.2.0/24, gateway 10.0.2.2, name service 10.0.2.3, first lease 10.0.2.15',
+      "the guest can reach this host's loopback through 10.0.2.2",
+    ]);
+  });
+
+  test('behaviour 7: the line about the loopback is there only where it is so', () => {
+    expect(networkLines(parseConfig({ hostLoopback: false, dns: false, dhcp: false, mtu: 9000 }))).toEqual([
+      'network 10.0.2.0/24, gateway 10.0.2.2, MTU 9000',
+    ]);
+    expect(networkLines(parseConfig({ restrict: true }))).toEqual([
+      'network 10.0.2.0/24, gateway 10.0.2.2, first lease 10.0.2.15',
+      'the guest can reach nothing outside its network',
+    ]);
+  });
+
+  test('forwards are told', () => {
+    const forwards = [
+      { proto: 'tcp', host: '2222', guest: '22' },
+      { proto: 'udp', host: '[::]:0', guest: '10.0.2.20:53' },
+    ] as const;
+    expect(networkLines(parseConfig({ forwards })).slice(2)).toEqual([
+      "forward tcp 127.0.0.1:2222 to the guest's 10.0.2.15:22",
+      "forward udp [::]:0 (a port that the host chooses) to the guest's 10.0.2.20:53",
+    ]);
+  });
+});
+
+describe("QEMU's side of a link", () => {
+  test('unix and TCP, either end listening', () => {
+    expect(linkLines({ kind: 'unix', path: '/tmp/net.sock' }, true)).toEqual([
+      'serving guests on /tmp/net.sock; for QEMU:',
+      '  -netdev stream,id=net0,server=off,addr.type=unix,addr.path=/tmp/net.sock -device virtio-net-pci,netdev=net0',
+    ]);
+    expect(linkLines({ kind: 'tcp', host: '::1', port: 4000 }, false)).toEqual([
+      'connecting to the guest at [::1]:4000; for QEMU:',
+      '  -netdev stream,id=net0,server=on,addr.type=inet,addr.host=::1,addr.port=4000 -device virtio-net-pci,netdev=net0',
+    ]);
+  });
+
+  test('a path that QEMU or a shell would read otherwise is quoted', () => {
+    expect(qemuLine({ kind: 'unix', path: "/tmp/it's a,b" }, true)).toContain(
+      `'stream,id=net0,server=off,addr.type=unix,addr.path=/tmp/it'\\''s a,,b'`,
+    );
+  });
+});

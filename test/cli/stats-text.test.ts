@@ -1,0 +1,64 @@
+import { expect, test } from 'vitest';
+import { statsText } from '../../src/cli/stats-text.ts';
+import type { NetworkStats } from '../../src/network/stats.ts';
+
+const tcp = {
+  segmentsIn: 10,
+  segmentsOut: 12,
+  retransmittedBytes: 0,
+  retransmits: 0,
+  fastRetransmits: 0,
+  timeouts: 0,
+  resetsOut: 3,
+  challengeAcks: 0,
+  outOfOrder: 0,
+  windowProbes: 0,
+};
+
+const idle: NetworkStats = {
+  uptime: 400,
+  flows: { tcp: 0, udp: 0, tcpOpened: 0, udpOpened: 0 },
+  links: [],
+  leases: [],
+  tcp,
+  drops: {},
+  accepted: 0,
+  losses: {},
+  arena: { size: 128 << 20, used: 0 },
+  timers: 0,
+};
+
+test('flows, leases, links with frames and bytes, and each drop by its name', () => {
+  const text = statsText('network 10.0.2.0/24', {
+    ...idle,
+    uptime: 200_000,
+    flows: { tcp: 1, udp: 2, tcpOpened: 30, udpOpened: 4 },
+    links: [{ name: 'qemu0', up: true, framesIn: 5, bytesIn: 700, framesOut: 6, bytesOut: 8000 }],
+    leases: [{ mac: '52:54:00:12:34:56', address: '10.0.2.15', secondsLeft: 86399 }],
+    drops: { IcmpByDesign: 4, TcpNoFlow: 1 },
+    accepted: 95,
+    losses: { UdpFiltered: 2 },
+    arena: { size: 128 << 20, used: 1536 },
+    timers: 7,
+  });
+  expect(text.split('\n')).toEqual([
+    'network 10.0.2.0/24: up 3 min 20 s',
+    '  flows    tcp 1 open, 30 in all; udp 2 open, 4 in all',
+    '  lease    10.0.2.15 to 52:54:00:12:34:56, 23 h 59 min left',
+    '  link     qemu0 up: from the guest 5 frames, 700 bytes; to the guest 6 frames, 8000 bytes',
+    '  frames   95 accepted, 5 dropped',
+    '  dropped  IcmpByDesign 4, TcpNoFlow 1',
+    '  lost     UdpFiltered 2',
+    '  tcp      segments in 10, out 12, resets sent 3',
+    '  memory   1.5 KiB of 128 MiB in use, 7 timers',
+    '',
+  ]);
+});
+
+test('a network where nothing happened', () => {
+  const text = statsText('usernet0', idle);
+  expect(text).toContain('usernet0: up 0.4 s\n');
+  expect(text).toContain('leases   none\n');
+  expect(text).toContain('links    none\n');
+  expect(text).toContain('dropped  none\n');
+});
