@@ -132,7 +132,7 @@ export class Network {
     this.dhcp = settings.dhcp === null ? null : this.dhcpServer(settings.dhcp);
     if (this.dhcp !== null) this.services.push(this.dhcp);
     if (settings.dns !== null && !settings.restrict)
-      this.services.push(new DnsRelay(settings, settings.dns, host, random, drops));
+      this.services.push(new DnsRelay(random, host, settings, settings.dns, drops));
     const gatewayPorts = this.gatewayPorts(udpPorts);
     for (const service of this.services) service.start(gatewayPorts);
   }
