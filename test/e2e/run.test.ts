@@ -1,0 +1,246 @@
+// A guest on `usernet run`: the whole of the main job, with a capture and statistics that are checked at the end.
+
+import { Resolver } from 'node:dns/promises';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expectCleanCapture, icmpFramesFrom, refusalMs, tshark } from './support/capture.ts';
+import { coreTests } from './support/core-tests.ts';
+import { Guest } from './support/guest.ts';
+import { bytes, type Digest, deferred, digest, digestOf, freePort, listen } from './support/host-servers.ts';
+import { Lab, type Process, pause, showLogsOfFailures } from './support/processes.ts';
+import { describeWithGuest } from './support/requirements.ts';
+import { openInetSockets, procStatus, UsernetRun } from './support/usernet.ts';
+
+const MAC = '52:54:00:12:34:56';
+/** dnsmasq's, for names that nobody else has. */
+const RECORDS = [
+  ['--host-record=two.example,192.0.2.77,2001:db8::77'],
+  ['--host-record=two.example,192.0.2.78'],
+  ['--txt-record=text.example,as it stands'],
+  ['--cname=alias.example,two.example'],
+].flat();
+
+/** What the tests of this file share; made before the first. */
+class Session {
+  readonly lab = new Lab('run');
+  readonly link = this.lab.path('net.sock');
+  readonly pcap = this.lab.path('session.pcap');
+  dnsPort = 0;
+  forwardedPort = 0;
+  /** Where the guest was refused. */
+  refusedPort = 0;
+  usernet!: UsernetRun;
+  guest!: Guest;
+
+  async start(): Promise<void> {
+    [this.dnsPort, this.forwardedPort] = [await freePort(), await freePort()];
+    await startDnsmasq(this.lab, this.dnsPort);
+    const hostfwd = `hostfwd=tcp:127.0.0.1:${this.forwardedPort}-:7`;
+    const network = ['--net', `user,hostname=vm,domainname=lan.example,${hostfwd}`];
+    const args = [...network, '--resolver', `127.0.0.1:${this.dnsPort}`, '--pcap', this.pcap];
+    this.usernet = await UsernetRun.start(this.lab, { links: [this.link], args });
+    await this.boot('first');
+  }
+
+  async boot(name: string): Promise<void> {
+    const device = ['-device', `virtio-net-pci,netdev=net0,mac=${MAC}`];
+    const network = ['-netdev', UsernetRun.netdev(this.link), ...device];
+    this.guest = await Guest.boot(this.lab, { name, nic: 'virtio-net-pci', network });
+  }
+}
+
+describeWithGuest('usernet run, virtio-net-pci', ['tcpdump', 'tshark', 'dnsmasq'], () => {
+  let session: Session;
+  beforeAll(async () => {
+    session = new Session();
+    await session.start();
+  });
+  afterAll(() => session?.lab.close());
+  showLogsOfFailures(() => session?.lab);
+
+  test('runs without privileges', () => {
+    for (const { pid } of [session.usernet.process, session.guest.process]) {
+      expect(procStatus(pid, 'CapEff')).toBe('0000000000000000');
+      expect(procStatus(pid, 'NoNewPrivs')).toBe(process.getuid?.() === 0 ? '1' : expect.any(String));
+      expect(procStatus(pid, 'Uid')).not.toMatch(/\b0\b/);
+    }
+  });
+
+  test('says that the guest reaches the loopback of the host', () => {
+    const line = "the guest can reach this host's loopback through 10.0.2.2";
+    expect(session.usernet.process.stderr).toContain(line);
+  });
+
+  coreTests(() => session.guest, {
+    transferMiB: 32,
+    halfCloseMiB: 10,
+    datagrams: [1, 1472, 4000, 65507],
+    onRefused: (port) => {
+      session.refusedPort = port;
+    },
+  });
+  nameTests(() => session);
+  endingTests(() => session.guest);
+  forwardTests(() => session);
+  describe('when the guest is gone', () => {
+    goneTests(() => session);
+  });
+});
+
+function nameTests(session: () => Session): void {
+  test('the configured names are in the lease', async () => {
+    expect(await session().guest.lease()).toMatchObject({ hostname: 'vm', domain: 'lan.example' });
+  });
+
+  test('nslookup in the guest says what the name server on the host says', async () => {
+    const { guest, dnsPort } = session();
+    const direct = new Resolver();
+    direct.setServers([`127.0.0.1:${dnsPort}`]);
+    const expected = [...(await direct.resolve4('two.example')), ...(await direct.resolve6('two.example'))];
+    expect(expected.sort()).toEqual(['192.0.2.77', '192.0.2.78', '2001:db8::77']);
+    for (const name of ['two.example', 'alias.example']) {
+      const output = await guest.run(`nslookup ${name} 10.0.2.3`);
+      const answers = [...output.matchAll(/^Address: (\S+)$/gm)].map((match) => match[1]!);
+      expect([...new Set(answers)].sort(), output).toEqual(expected);
+    }
+    const text = await direct.resolveTxt('text.example');
+    expect(await guest.run('nslookup -type=txt text.example 10.0.2.3')).toContain(
+      `"${text.flat().join('')}"`,
+    );
+    expect((await guest.sh('nslookup nothing.example 10.0.2.3')).output).toContain('NXDOMAIN');
+  });
+}
+
+function forwardTests(session: () => Session): void {
+  test('a forward leads to a server in the guest', async () => {
+    const { guest, forwardedPort } = session();
+    await startEcho(guest);
+    const length = 1 << 20;
+    const client = connect({ port: forwardedPort, host: '127.0.0.1', allowHalfOpen: true });
+    for (const block of bytes(length, 3)) client.write(block);
+    client.end();
+    expect(await digestOf(client)).toEqual({ digest: digest(length, 3), length });
+  });
+
+  test('a guest that was killed and booted again gets its lease again', async () => {
+    const { usernet, guest: first, forwardedPort } = session();
+    // Flows that its end must take along.
+    const server = await listen(() => {});
+    const hold = `socat -u TCP4:10.0.2.2:${server.port} - &`;
+    await first.run(`${hold} ${hold} sleep 0.5`);
+    expect((await usernet.stats()).flows.tcp).toBeGreaterThanOrEqual(2);
+    await first.kill();
+    await usernet.process.output(/: down/, 5000);
+    server.close();
+    await session().boot('second');
+    expect(await session().guest.lease()).toMatchObject({ ip: '10.0.2.15' });
+    expect((await usernet.stats()).leases).toMatchObject([{ mac: MAC, address: '10.0.2.15' }]);
+    await startEcho(session().guest);
+    const client = connect(forwardedPort, '127.0.0.1');
+    client.end('still there');
+    expect(await digestOf(client)).toMatchObject({ length: 11 });
+  });
+}
+
+function goneTests(session: () => Session): void {
+  test('no flow, no timer and no socket is left', async () => {
+    const { guest, usernet } = session();
+    await guest.powerOff();
+    // What the guest had finished may drain to the host for a while.
+    let stats = await usernet.stats();
+    const end = performance.now() + 35_000;
+    while (stats.flows.tcp + stats.flows.udp + stats.timers > 0 && performance.now() < end) {
+      await pause(500);
+      stats = await usernet.stats();
+    }
+    expect(stats).toMatchObject({ flows: { tcp: 0, udp: 0 }, timers: 0 });
+    expect(openInetSockets(usernet.process.pid)).toEqual([]);
+  });
+
+  test('SIGTERM ends the program within a second, with statistics that agree with the capture', async () => {
+    const { stats, code, tookMs } = await session().usernet.stop();
+    expect(code).toBe(0);
+    expect(tookMs).toBeLessThan(1000);
+    expect(stats.drops['IcmpByDesign']).toBe(icmpFramesFrom(session().pcap, MAC));
+    // Six echo requests at least.
+    expect(stats.drops['IcmpByDesign']).toBeGreaterThanOrEqual(6);
+  });
+
+  test('the capture has no malformed packet and no bad checksum', () => {
+    expectCleanCapture(session().pcap);
+  });
+
+  test('no ping was answered', () => {
+    expect(tshark(session().pcap, 'icmp.type == 0', ['frame.number'])).toEqual([]);
+  });
+
+  test('the refusal reached the guest within 50 ms', () => {
+    expect(refusalMs(session().pcap, session().refusedPort)).toBeLessThan(50);
+  });
+}
+
+/** How connections end. */
+function endingTests(guest: () => Guest): void {
+  test('a RST right behind data reaches the guest as data and then RST, 100 times', async () => {
+    let connections = 0;
+    const server = await listen((socket) => {
+      // Lengths from one byte to several segments.
+      const length = 1 + connections++ * 81;
+      socket.write(Buffer.alloc(length, 'x'), () => socket.resetAndDestroy());
+    });
+    // What socat prints is the number of bytes and its complaint.
+    const script = `
+      for i in $(seq 100); do
+        n=$(socat -u TCP4:10.0.2.2:${server.port} - 2>/tmp/complaint | wc -c)
+        echo "$n $(grep -c 'Connection reset by peer' /tmp/complaint)"
+      done`;
+    const lines = (await guest().run(script, 120_000)).split('\n');
+    server.close();
+    expect(lines).toEqual(Array.from({ length: 100 }, (_, i) => `${1 + i * 81} 1`));
+  });
+
+  test.for([3, 65_536, 1 << 20])(
+    'both sides send %i bytes and close at once: nothing is lost',
+    async (length) => {
+      const rounds = 10;
+      await guest().run(`head -c ${length} /dev/urandom >/tmp/mine`);
+      const mine = await guest().run('md5sum </tmp/mine');
+      const received: Promise<Digest>[] = [];
+      const allThere = deferred<void>();
+      const server = await listen((socket) => {
+        for (const block of bytes(length, 4)) socket.write(block);
+        socket.end();
+        received.push(digestOf(socket));
+        if (received.length === rounds) allThere.resolve();
+      });
+      const script = `
+      for i in $(seq ${rounds}); do
+        rm -f /tmp/theirs
+        socat -t 30 OPEN:/tmp/mine,rdonly\\!\\!CREATE:/tmp/theirs TCP4:10.0.2.2:${server.port} || exit 1
+        md5sum </tmp/theirs
+      done`;
+      const theirs = (await guest().run(script, 120_000)).split('\n');
+      await allThere.promise;
+      expect(theirs).toEqual(Array(rounds).fill(`${digest(length, 4)}  -`));
+      const expected = { digest: mine.split(' ')[0], length };
+      expect(await Promise.all(received)).toEqual(Array(rounds).fill(expected));
+      server.close();
+    },
+  );
+}
+
+/** An echo server on the guest's port 7. */
+async function startEcho(guest: Guest): Promise<void> {
+  await guest.run(`
+    socat TCP4-LISTEN:7,fork,reuseaddr EXEC:cat >/dev/null 2>&1 &
+    until netstat -ltn | grep -q ':7 '; do usleep 20000; done`);
+}
+
+async function startDnsmasq(lab: Lab, port: number): Promise<Process> {
+  const files = ['--conf-file=/dev/null', '--pid-file=', '--no-resolv', '--no-hosts', '--keep-in-foreground'];
+  const where = ['--log-facility=-', `--port=${port}`, '--listen-address=127.0.0.1', '--bind-interfaces'];
+  const argv = ['dnsmasq', ...files, ...where, '--local=/example/', ...RECORDS];
+  const dnsmasq = lab.spawn('dnsmasq', argv);
+  await dnsmasq.output(/started/, 5000);
+  return dnsmasq;
+}

@@ -1,0 +1,145 @@
+// One side stops reading for 30 s in the middle of 256 MiB, in each direction: nothing is lost, memory stays bounded, and
+// the transfer goes on at once.
+
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Guest } from './support/guest.ts';
+import { bytes, deferred, digest, listen } from './support/host-servers.ts';
+import { Lab, pause, poll, showLogsOfFailures } from './support/processes.ts';
+import { describeWithGuest } from './support/requirements.ts';
+import { residentBytes, UsernetRun } from './support/usernet.ts';
+
+const LENGTH = 256 << 20;
+const HALF = LENGTH / 2;
+const STALL_MS = 30_000;
+/** More than every buffer between the two applications holds. */
+const BUFFERED = 32 << 20;
+const RESUME_MS = 200;
+const LIMIT_MS = 170_000;
+/** `limits.flowBytes`, its default. */
+const FLOW_BYTES = 1 << 20;
+
+describeWithGuest('a transfer that stalls for 30 s', [], () => {
+  let lab: Lab;
+  let usernet: UsernetRun;
+  let guest: Guest;
+
+  beforeAll(async () => {
+    lab = new Lab('stalls');
+    const link = lab.path('net.sock');
+    usernet = await UsernetRun.start(lab, { links: [link] });
+    const network = ['-netdev', UsernetRun.netdev(link), '-device', 'virtio-net-pci,netdev=net0'];
+    guest = await Guest.boot(lab, { name: 'guest', nic: 'virtio-net-pci', network, memoryMiB: 768 });
+    await guest.lease();
+  });
+  afterAll(() => lab?.close());
+  showLogsOfFailures(() => lab);
+
+  test('the host application stops reading 256 MiB from the guest', () =>
+    hostStops(guest, usernet.process.pid));
+  test('the guest stops reading 256 MiB from the host', () => guestStops(guest, usernet.process.pid));
+});
+
+async function hostStops(guest: Guest, pid: number): Promise<void> {
+  const sum = await guest.run(`head -c ${LENGTH} /dev/urandom >/tmp/up; md5sum </tmp/up`);
+  const received = deferred<string>();
+  const stalled = deferred<Socket>();
+  const meter = new Meter();
+  const server = await listen((socket) => {
+    const hash = createHash('md5');
+    socket.on('data', (chunk) => {
+      hash.update(chunk);
+      const before = meter.total;
+      meter.add(chunk.length);
+      if (before >= HALF || meter.total < HALF) return;
+      socket.pause();
+      stalled.resolve(socket);
+    });
+    socket.on('end', () => {
+      socket.end();
+      received.resolve(hash.digest('hex'));
+    });
+  });
+  const sending = guest.run(`socat -u OPEN:/tmp/up TCP4:10.0.2.2:${server.port}`, LIMIT_MS);
+  const socket = await stalled.promise;
+  const grown = await growthDuringStall(pid);
+  const before = meter.total;
+  const resumedAt = performance.now();
+  socket.resume();
+  await sending;
+  expect(await received.promise).toBe(sum.split(' ')[0]);
+  server.close();
+  await guest.run('rm /tmp/up');
+  // What the kernels and we have buffered comes at once; a stall would show behind it.
+  expect(meter.longestGap(resumedAt, before + BUFFERED), 'gap in ms').toBeLessThan(RESUME_MS);
+  expect(grown, 'growth in bytes').toBeLessThanOrEqual(2 * FLOW_BYTES);
+}
+
+async function guestStops(guest: Guest, pid: number): Promise<void> {
+  const meter = new Meter();
+  const halfSent = deferred<void>();
+  const server = await listen(async (socket) => {
+    for (const block of bytes(LENGTH, 6)) {
+      if (!socket.write(block)) await once(socket, 'drain');
+      meter.add(block.length);
+      if (meter.total >= HALF) halfSent.resolve();
+    }
+    socket.end();
+  });
+  const read = `socat -u TCP4:10.0.2.2:${server.port} - & echo $! >/tmp/reader; wait`;
+  const receiving = guest.run(`(${read}) | md5sum`, LIMIT_MS);
+  await halfSent.promise;
+  await guest.run('kill -STOP $(cat /tmp/reader)');
+  await meter.standsStill();
+  const grown = await growthDuringStall(pid);
+  const before = meter.total;
+  const askedAt = performance.now();
+  await guest.run('kill -CONT $(cat /tmp/reader)');
+  // The time that the command took to reach the guest's process is not the network's.
+  const commandMs = performance.now() - askedAt;
+  expect(await receiving).toBe(`${digest(LENGTH, 6)}  -`);
+  server.close();
+  expect(meter.longestGap(askedAt, before + BUFFERED) - commandMs, 'gap in ms').toBeLessThan(RESUME_MS);
+  expect(grown, 'growth in bytes').toBeLessThanOrEqual(2 * FLOW_BYTES);
+}
+
+/** Bytes over time, as the host's application sees them. */
+class Meter {
+  total = 0;
+  private readonly marks: { readonly at: number; readonly total: number }[] = [];
+
+  add(length: number): void {
+    this.total += length;
+    this.marks.push({ at: performance.now(), total: this.total });
+  }
+
+  /** The longest time without bytes, from `start` until `total` bytes are there. */
+  longestGap(start: number, total: number): number {
+    let [last, longest] = [start, 0];
+    for (const mark of this.marks) {
+      if (mark.at < start || mark.total > total) continue;
+      longest = Math.max(longest, mark.at - last);
+      last = mark.at;
+    }
+    return longest;
+  }
+
+  /** Resolves when no byte came for a second. */
+  async standsStill(): Promise<void> {
+    await poll(20_000, 'the stall', () => {
+      return performance.now() - this.marks.at(-1)!.at > 1000 ? true : undefined;
+    });
+  }
+}
+
+/** Waits out the stall; returns by how many bytes the resident memory of the process grew meanwhile at most. */
+async function growthDuringStall(pid: number): Promise<number> {
+  const before = residentBytes(pid);
+  let most = before;
+  for (const end = performance.now() + STALL_MS; performance.now() < end; await pause(100)) {
+    most = Math.max(most, residentBytes(pid));
+  }
+  return most - before;
+}
