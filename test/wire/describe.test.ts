@@ -30,7 +30,7 @@ const LINES: Record<keyof typeof FRAMES, string> = {
     'options [nop,nop,sack 2 {10:20}{4294967280:5}], length 0',
   tcpReset: '10.0.2.2.80 > 10.0.2.15.40000: Flags [R.], seq 0, ack 124, win 0, length 0',
   dnsQuery: '10.0.2.15.50000 > 10.0.2.3.53: DNS query 4660 A? example.com, length 29',
-  dnsAnswer: '10.0.2.3.53 > 10.0.2.15.50000: DNS answer 4660 NXDomain 0/1/0 AAAA? example.com, length 29',
+  dnsAnswer: '10.0.2.3.53 > 10.0.2.15.50000: DNS answer 4660 NXDomain 0/0/0 AAAA? example.com, length 29',
   udpEcho: '10.0.2.15.5000 > 10.0.2.2.7: UDP, length 5',
   dhcpDiscover: '0.0.0.0.68 > 255.255.255.255.67: DHCP, Discover, xid 0x3903f326, length 253',
   dhcpOffer: '10.0.2.2.67 > 255.255.255.255.68: DHCP, Offer, xid 0x3903f326, yiaddr 10.0.2.15, length 250',

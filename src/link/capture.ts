@@ -1,0 +1,92 @@
+// A link around a link that shows every frame to a recorder: frames from the guest before the network sees them, frames
+// for the guest when the link has taken them, so that a capture has a question before its answer. The link writes to
+// where it always does, no byte is moved for being watched.
+
+import type { Memory } from '../base/memory.ts';
+import type { Link, LinkHost, LinkSink } from './link.ts';
+
+export type Direction = 'from-guest' | 'to-guest';
+
+/** Keeps frames. One recorder may serve several links, of several networks. */
+export interface FrameRecorder {
+  /**
+   * The frame at [off, off+len) of `memory`, lent for the call, at `wallMs` milliseconds since 1970. Called inside a
+   * turn: must not call back into the link, and must not throw.
+   */
+  record(direction: Direction, memory: Memory, off: number, len: number, wallMs: number): void;
+}
+
+/** `link`, with `recorder` told of its frames. Attach the result instead of `link`. */
+export function captureLink(link: Link, recorder: FrameRecorder): Link {
+  return new Capture(link, recorder);
+}
+
+class Capture implements Link, LinkSink {
+  private readonly inner: Link;
+  private readonly recorder: FrameRecorder;
+  private sink: LinkSink | null = null;
+  private host: LinkHost | null = null;
+  private reservedAt = -1;
+
+  constructor(inner: Link, recorder: FrameRecorder) {
+    this.inner = inner;
+    this.recorder = recorder;
+  }
+
+  get name(): string {
+    return this.inner.name;
+  }
+
+  get maxFrame(): number {
+    return this.inner.maxFrame;
+  }
+
+  attach(sink: LinkSink, host: LinkHost): void {
+    this.sink = sink;
+    this.host = host;
+    this.inner.attach(this, host);
+  }
+
+  reserve(maxLen: number): number {
+    this.reservedAt = this.inner.reserve(maxLen);
+    return this.reservedAt;
+  }
+
+  commit(len: number): void {
+    // Before the link has it: behind that the place may be somebody else's.
+    this.record('to-guest', this.reservedAt, len);
+    this.inner.commit(len);
+  }
+
+  send(off: number, len: number): boolean {
+    const sent = this.inner.send(off, len);
+    if (sent) this.record('to-guest', off, len);
+    return sent;
+  }
+
+  flush(): void {
+    this.inner.flush();
+  }
+
+  close(): void {
+    this.inner.close();
+  }
+
+  onFrame(off: number, len: number): void {
+    this.record('from-guest', off, len);
+    this.sink?.onFrame(off, len);
+  }
+
+  onLinkWritable(): void {
+    this.sink?.onLinkWritable();
+  }
+
+  onLinkDown(reason: string): void {
+    this.sink?.onLinkDown(reason);
+  }
+
+  private record(direction: Direction, off: number, len: number): void {
+    const { host } = this;
+    if (host !== null) this.recorder.record(direction, host.arena.memory, off, len, host.clock.wallNow());
+  }
+}

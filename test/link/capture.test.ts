@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import { Account } from '../../src/base/arena.ts';
+import type { Memory } from '../../src/base/memory.ts';
+import { captureLink, type Direction, type FrameRecorder } from '../../src/link/capture.ts';
+import { createPair } from '../../src/link/pair.ts';
+import { newHost, pattern, RecordingSink, sendFrame } from '../support/link-bench.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+class Recorder implements FrameRecorder {
+  readonly seen: string[] = [];
+
+  record(direction: Direction, memory: Memory, off: number, len: number, wallMs: number): void {
+    const bytes = Buffer.from(memory.bytes.subarray(off, off + len)).toString('hex');
+    this.seen.push(`${direction} ${bytes} ${wallMs}`);
+  }
+}
+
+/** A captured link attached to a network of the test, and the guest at its other end. */
+function setup() {
+  const clock = new ManualClock();
+  const host = newHost(clock);
+  const guestHost = newHost(clock);
+  const { link, peer } = createPair('guest0', 1514);
+  const recorder = new Recorder();
+  const captured = captureLink(link, recorder);
+  const sink = new RecordingSink(host);
+  const guest = new RecordingSink(guestHost);
+  captured.attach(sink, host);
+  peer.attach(guest, guestHost);
+  return { clock, host, guestHost, captured, peer, recorder, sink, guest };
+}
+
+const wall = (ms: number): number => new ManualClock().wallNow() + ms;
+
+test('a frame from the guest is recorded as it is, before the network has it', () => {
+  const { clock, guestHost, peer, recorder, sink } = setup();
+  const seenBefore: number[] = [];
+  sink.onEach = () => seenBefore.push(recorder.seen.length);
+  clock.advance(5);
+  sendFrame(peer, guestHost, pattern(1, 20));
+  clock.runSoon();
+  expect(recorder.seen).toEqual([`from-guest ${pattern(1, 20).toString('hex')} ${wall(5)}`]);
+  expect(seenBefore).toEqual([1]);
+  expect(sink.frames).toEqual([pattern(1, 20)]);
+});
+
+test('a reserved frame is recorded at its commit, with the length it got', () => {
+  const { clock, host, captured, recorder, guest } = setup();
+  host.turn.run(() => {
+    const off = captured.reserve(1514);
+    host.arena.memory.bytes.set(pattern(2, 30), off);
+    expect(recorder.seen).toEqual([]);
+    captured.commit(30);
+  });
+  clock.runSoon();
+  expect(recorder.seen).toEqual([`to-guest ${pattern(2, 30).toString('hex')} ${wall(0)}`]);
+  expect(guest.frames).toEqual([pattern(2, 30)]);
+});
+
+test('a frame that is sent is recorded when the link takes it, one that is refused is not', () => {
+  const { clock, host, captured, recorder, guest } = setup();
+  const off = host.arena.take(1514, new Account());
+  host.arena.memory.bytes.set(pattern(3, 1514), off);
+  let taken = 0;
+  host.turn.run(() => {
+    while (captured.send(off, 1514) && taken < 100_000) taken++;
+  });
+  expect(taken).toBeLessThan(100_000);
+  expect(recorder.seen.length).toBe(taken);
+  clock.runSoon();
+  expect(guest.frames.length).toBe(taken);
+});
+
+test('it is the link for everything else', () => {
+  const { clock, captured, peer, sink } = setup();
+  expect([captured.name, captured.maxFrame]).toEqual(['guest0', 1514]);
+  peer.close();
+  clock.runSoon();
+  expect(sink.down).not.toBeNull();
+  captured.close();
+  captured.close();
+});
