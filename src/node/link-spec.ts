@@ -1,0 +1,107 @@
+// What stands behind `--link`: unix:PATH or tcp:[HOST:]PORT, then options as QEMU writes them, a comma in PATH doubled.
+
+import { ConfigError } from '../network/config.ts';
+
+/** Where guests are: we listen there (`server`), or connect to a guest that listens. */
+export type LinkSpec = UnixLinkSpec | TcpLinkSpec;
+
+export interface UnixLinkSpec {
+  readonly kind: 'unix';
+  /** At most 107 bytes, as the system takes it. */
+  readonly path: string;
+  readonly server: boolean;
+  /** Connect again so long after the connection could not be made or has ended; 0 or absent: do not. */
+  readonly reconnectSeconds?: number;
+}
+
+export interface TcpLinkSpec {
+  readonly kind: 'tcp';
+  readonly host: string;
+  /** 0 where we listen: one that the system chooses. */
+  readonly port: number;
+  readonly server: boolean;
+  readonly reconnectSeconds?: number;
+}
+
+/** sun_path of sockaddr_un, less the NUL at its end. */
+const MAX_PATH_BYTES = 107;
+const MAX_RECONNECT_SECONDS = 3600;
+const DEFAULT_HOST = '127.0.0.1';
+
+interface Draft {
+  server: boolean;
+  reconnectSeconds: number;
+}
+
+/** Throws a ConfigError whose path is `text` itself. */
+export function parseLinkSpec(text: string): LinkSpec {
+  const [place = '', ...options] = splitAtCommas(text);
+  const colon = place.indexOf(':');
+  const kind = place.slice(0, Math.max(colon, 0));
+  const where = place.slice(colon + 1);
+  const draft: Draft = { server: true, reconnectSeconds: 0 };
+  for (const option of options) readOption(text, option, draft);
+  if (draft.server && draft.reconnectSeconds > 0) fail(text, 'reconnect= needs server=off');
+  if (kind === 'unix') return { kind, path: unixPath(text, where), ...draft };
+  if (kind === 'tcp') return { kind, ...tcpEndpoint(text, where, draft.server), ...draft };
+  return fail(text, 'begins neither with unix: nor with tcp:');
+}
+
+function readOption(text: string, option: string, draft: Draft): void {
+  const equals = option.indexOf('=');
+  const name = equals < 0 ? option : option.slice(0, equals);
+  const value = equals < 0 ? '' : option.slice(equals + 1);
+  if (name === 'server') {
+    if (value !== 'on' && value !== 'off') fail(text, `server=${value}: is neither on nor off`);
+    draft.server = value === 'on';
+  } else if (name === 'reconnect') {
+    const seconds = wholeNumber(value, MAX_RECONNECT_SECONDS);
+    if (seconds === null)
+      fail(text, `reconnect=${value}: is no number of seconds up to ${MAX_RECONNECT_SECONDS}`);
+    draft.reconnectSeconds = seconds;
+  } else fail(text, `there is no option ${JSON.stringify(name)}`);
+}
+
+function unixPath(text: string, path: string): string {
+  if (path === '') fail(text, 'the path is missing');
+  if (path.includes('\0')) fail(text, 'the path has a NUL in it');
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) fail(text, `the path is longer than ${MAX_PATH_BYTES} bytes`);
+  return path;
+}
+
+function tcpEndpoint(text: string, where: string, server: boolean): { host: string; port: number } {
+  const colon = where.lastIndexOf(':');
+  const port = wholeNumber(where.slice(colon + 1), 65535);
+  if (port === null || (port === 0 && !server)) fail(text, 'ends in no port');
+  const host = colon < 0 ? DEFAULT_HOST : unbracketed(text, where.slice(0, colon));
+  return { host, port };
+}
+
+/** `[::1]` to `::1`. An IPv6 address needs the brackets, nothing else may have them. */
+function unbracketed(text: string, host: string): string {
+  const inner = /^\[([0-9a-fA-F:.]+(?:%[\w.]+)?)\]$/.exec(host)?.[1];
+  if (inner?.includes(':')) return inner;
+  if (!/^[\w.-]+$/.test(host)) fail(text, `${JSON.stringify(host)} is no host`);
+  return host;
+}
+
+function wholeNumber(text: string, max: number): number | null {
+  return /^\d{1,5}$/.test(text) && Number(text) <= max ? Number(text) : null;
+}
+
+/** A doubled comma is one that belongs to the part it is in. */
+function splitAtCommas(text: string): string[] {
+  const parts = [''];
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] !== ',') parts[parts.length - 1] += text[i]!;
+    else if (text[i + 1] === ',') {
+      parts[parts.length - 1] += ',';
+      i++;
+    } else parts.push('');
+  }
+  return parts;
+}
+
+function fail(text: string, reason: string): never {
+  throw new ConfigError(text, reason);
+}

@@ -1,0 +1,190 @@
+// Where guests come from: a socket that any number of QEMUs connect to, or one QEMU that listens and is connected to,
+// again and again if asked to. Each connection becomes a link.
+
+import type { NetConnectOpts, Server, Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
+import type { Link } from '../link/link.ts';
+import type { LinkSpec, TcpLinkSpec, UnixLinkSpec } from './link-spec.ts';
+import { QemuStreamLink } from './qemu-stream.ts';
+import { takeOverWorks } from './take-over.ts';
+import { clearSocketPath, listenPrivately } from './unix-socket.ts';
+
+/** Guests of one listener; a connection beyond that is closed at once. */
+const MAX_GUESTS = 64;
+
+/** Gets each guest's link; to attach it to a network, or close it. */
+export type OnLink = (link: Link) => void;
+
+export interface QemuPort {
+  /** What was asked for, with the port that the system chose where that was 0. */
+  readonly spec: LinkSpec;
+  /** Listens or connects no more; guests that are there stay. Resolves when the socket is gone. */
+  close(): Promise<void>;
+}
+
+/** Names for links, unique among those that are up: qemu0, qemu1, ..., the lowest that is free. */
+export class LinkNames {
+  private readonly prefix: string;
+  private readonly taken = new Set<number>();
+
+  constructor(prefix = 'qemu') {
+    this.prefix = prefix;
+  }
+
+  take(): string {
+    let n = 0;
+    while (this.taken.has(n)) n++;
+    this.taken.add(n);
+    return `${this.prefix}${n}`;
+  }
+
+  give(name: string): void {
+    this.taken.delete(Number(name.slice(this.prefix.length)));
+  }
+}
+
+/** listenQemu() or dialQemu(), as `spec` says. */
+export function openQemuPort(
+  spec: LinkSpec,
+  onLink: OnLink,
+  names: LinkNames = new LinkNames(),
+): Promise<QemuPort> {
+  return spec.server ? listenQemu(spec, onLink, names) : dialQemu(spec, onLink, names);
+}
+
+/** Listens as `spec` says. Rejects with one line that names the place. */
+export async function listenQemu(
+  spec: LinkSpec,
+  onLink: OnLink,
+  names: LinkNames = new LinkNames(),
+): Promise<QemuPort> {
+  const canTakeOver = await takeOverWorks();
+  const guests = new Set<Link>();
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
+  server.on('connection', (socket) => {
+    if (guests.size >= MAX_GUESTS) {
+      socket.destroy();
+      return;
+    }
+    const link = newLink(socket, names, canTakeOver, () => guests.delete(link));
+    guests.add(link);
+    onLink(link);
+  });
+  if (spec.kind === 'unix') await clearSocketPath(spec.path);
+  await listening(server, spec);
+  const address = server.address();
+  const bound =
+    spec.kind === 'tcp' && typeof address === 'object' && address !== null
+      ? { ...spec, port: address.port }
+      : spec;
+  return { spec: bound, close: () => closed(server) };
+}
+
+function listening(server: Server, spec: LinkSpec): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error): void => reject(new Error(`${placeText(spec)}: ${error.message}`));
+    server.once('error', onError);
+    server.once('listening', () => {
+      server.off('error', onError);
+      // An accept(2) that failed leaves nothing to clean up: QEMU sees its connection closed.
+      server.on('error', () => {});
+      resolve();
+    });
+    if (spec.kind === 'unix') listenPrivately(server, spec.path);
+    else server.listen({ host: spec.host, port: spec.port, exclusive: true });
+  });
+}
+
+/** close() calls back only when the last connection is gone; the listening socket is gone, and unlinked, at once. */
+function closed(server: Server): Promise<void> {
+  server.close();
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/**
+ * Connects to the QEMU that listens as `spec` says. Without reconnectSeconds it rejects when that fails, with one line
+ * that names the place; with it, the first attempt may fail like any other, and another one follows.
+ */
+export async function dialQemu(
+  spec: LinkSpec,
+  onLink: OnLink,
+  names: LinkNames = new LinkNames(),
+): Promise<QemuPort> {
+  const dialer = new Dialer(spec, onLink, names, await takeOverWorks());
+  const error = await dialer.dial();
+  if (error !== null && !dialer.repeats) throw new Error(`${placeText(spec)}: ${error.message}`);
+  return { spec, close: () => dialer.close() };
+}
+
+class Dialer {
+  readonly repeats: boolean;
+  private readonly spec: LinkSpec;
+  private readonly onLink: OnLink;
+  private readonly names: LinkNames;
+  private readonly canTakeOver: boolean;
+  private connecting: Socket | null = null;
+  private retry: NodeJS.Timeout | null = null;
+  private closed = false;
+
+  constructor(spec: LinkSpec, onLink: OnLink, names: LinkNames, canTakeOver: boolean) {
+    this.spec = spec;
+    this.onLink = onLink;
+    this.names = names;
+    this.canTakeOver = canTakeOver;
+    this.repeats = (spec.reconnectSeconds ?? 0) > 0;
+  }
+
+  /** One attempt. Resolves to its error, or null when there is a link. */
+  dial(): Promise<Error | null> {
+    return new Promise((resolve) => {
+      const socket = connect({ ...addressOf(this.spec), allowHalfOpen: true } as NetConnectOpts);
+      this.connecting = socket;
+      // So that nothing is read before the link has its buffers.
+      socket.pause();
+      socket.setNoDelay(true);
+      const onError = (error: Error): void => {
+        this.connecting = null;
+        this.again();
+        resolve(error);
+      };
+      socket.once('error', onError);
+      socket.once('connect', () => {
+        socket.off('error', onError);
+        this.connecting = null;
+        if (this.closed) socket.destroy();
+        else this.onLink(newLink(socket, this.names, this.canTakeOver, this.again));
+        resolve(null);
+      });
+    });
+  }
+
+  close(): Promise<void> {
+    this.closed = true;
+    if (this.retry !== null) clearTimeout(this.retry);
+    this.connecting?.destroy();
+    return Promise.resolve();
+  }
+
+  private readonly again = (): void => {
+    if (this.closed || !this.repeats) return;
+    // Keeps the process alive: to wait for this guest may be all that there is to do.
+    this.retry = setTimeout(() => void this.dial(), (this.spec.reconnectSeconds ?? 0) * 1000);
+  };
+}
+
+function newLink(socket: Socket, names: LinkNames, canTakeOver: boolean, onGone: () => void): Link {
+  const name = names.take();
+  return new QemuStreamLink(name, socket, canTakeOver, () => {
+    names.give(name);
+    onGone();
+  });
+}
+
+function addressOf(spec: UnixLinkSpec | TcpLinkSpec): { path: string } | { host: string; port: number } {
+  return spec.kind === 'unix' ? { path: spec.path } : { host: spec.host, port: spec.port };
+}
+
+function placeText(spec: LinkSpec): string {
+  if (spec.kind === 'unix') return `unix:${spec.path}`;
+  return `tcp:${spec.host.includes(':') ? `[${spec.host}]` : spec.host}:${spec.port}`;
+}

@@ -1,0 +1,51 @@
+import { describe, expect, test } from 'vitest';
+import { ConfigError } from '../../src/network/config.ts';
+import { parseLinkSpec } from '../../src/node/link-spec.ts';
+
+const listening = { server: true, reconnectSeconds: 0 };
+
+describe('where guests are', () => {
+  test.each([
+    ['unix:/run/a.sock', { kind: 'unix', path: '/run/a.sock', ...listening }],
+    ['unix:relative', { kind: 'unix', path: 'relative', ...listening }],
+    ['unix:/a,,b,,,server=off', { kind: 'unix', path: '/a,b,', server: false, reconnectSeconds: 0 }],
+    ['unix:/a:b=c', { kind: 'unix', path: '/a:b=c', ...listening }],
+    ['unix:/a,server=off,reconnect=1', { kind: 'unix', path: '/a', server: false, reconnectSeconds: 1 }],
+    ['unix:/a,server=on', { kind: 'unix', path: '/a', ...listening }],
+    ['tcp:7000', { kind: 'tcp', host: '127.0.0.1', port: 7000, ...listening }],
+    ['tcp:0', { kind: 'tcp', host: '127.0.0.1', port: 0, ...listening }],
+    ['tcp:192.0.2.1:65535', { kind: 'tcp', host: '192.0.2.1', port: 65535, ...listening }],
+    [
+      'tcp:vm.example:7000,server=off',
+      { kind: 'tcp', host: 'vm.example', port: 7000, server: false, reconnectSeconds: 0 },
+    ],
+    ['tcp:[::1]:7000', { kind: 'tcp', host: '::1', port: 7000, ...listening }],
+  ])('%s', (text, spec) => {
+    expect(parseLinkSpec(text)).toEqual(spec);
+  });
+
+  test.each([
+    ['', 'begins neither with unix: nor with tcp:'],
+    ['udp:7000', 'begins neither with unix: nor with tcp:'],
+    ['/run/a.sock', 'begins neither with unix: nor with tcp:'],
+    ['unix:', 'the path is missing'],
+    [`unix:${'x'.repeat(108)}`, 'the path is longer than 107 bytes'],
+    ['unix:a\0b', 'the path has a NUL in it'],
+    ['unix:/a,wait=on', 'there is no option "wait"'],
+    ['unix:/a,', 'there is no option ""'],
+    ['unix:/a,server', 'server=: is neither on nor off'],
+    ['unix:/a,server=yes', 'server=yes: is neither on nor off'],
+    ['unix:/a,server=off,reconnect=x', 'reconnect=x: is no number of seconds up to 3600'],
+    ['unix:/a,server=off,reconnect=3601', 'reconnect=3601: is no number of seconds up to 3600'],
+    ['unix:/a,reconnect=1', 'reconnect= needs server=off'],
+    ['tcp:', 'ends in no port'],
+    ['tcp:localhost', 'ends in no port'],
+    ['tcp:127.0.0.1:65536', 'ends in no port'],
+    ['tcp:0,server=off', 'ends in no port'],
+    ['tcp:::1:7000', '"::1" is no host'],
+    ['tcp:[1.2.3.4]:7000', '"[1.2.3.4]" is no host'],
+    ['tcp::7000', '"" is no host'],
+  ])('%s is refused, in one line that names it', (text, reason) => {
+    expect(() => parseLinkSpec(text)).toThrow(new ConfigError(text, reason));
+  });
+});
