@@ -60,6 +60,11 @@ async function serve(
   return { ...at('127.0.0.1', (server.address() as AddressInfo).port), server };
 }
 
+/** Lets the event loop go round `n` times. */
+async function rounds(n: number): Promise<void> {
+  for (let i = 0; i < n; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
 /** Writes all of `data` through [off, off+size), which is overwritten as soon as write() or onWritten says it is free. */
 function pump(
   record: StreamRecord,
@@ -192,7 +197,7 @@ describe('TCP through Node: reading', () => {
       const before = record.events.length;
       await record.until(() => record.events.length > before);
       // Every turn of the event loop would read on, if the socket were not stopped.
-      for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+      await rounds(3);
       expect(record.events.length).toBe(before + 1);
       reads++;
     }
@@ -220,7 +225,7 @@ describe('TCP through Node: reading', () => {
     record.onEach = () => record.stream!.pause();
     record.stream!.resume();
     await record.until(() => record.received > 0);
-    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    await rounds(20);
     expect(record.events.filter((event) => event === 'read').length).toBeLessThanOrEqual(2);
     record.onEach = () => {};
     record.stream!.resume();
@@ -301,7 +306,7 @@ describe('TCP through Node: writing', () => {
         // Slow: stops for a few rounds of the event loop at every 256 KiB.
         if (before >> 18 === received >> 18) return;
         socket.pause();
-        setTimeout(() => socket.resume(), 1);
+        void rounds(20).then(() => socket.resume());
       });
       socket.on('end', () => socket.end());
     });
@@ -453,7 +458,7 @@ for (const takeOver of [true, false]) {
       const client = connect({ port: listener.at.port, host: '127.0.0.1', allowHalfOpen: true });
       client.end(data);
       const record = await accepted(1);
-      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+      await rounds(20);
       expect(record.events).toEqual(['from 127']);
       const home = block(65536);
       record.onEach = () => {
@@ -485,7 +490,7 @@ for (const takeOver of [true, false]) {
         record.stream!.resume();
         const before = record.events.length;
         await record.until(() => record.events.length > before);
-        for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+        await rounds(3);
         // Without takeOver() Node reads ahead and knows of the FIN while it is paused.
         const eager = !takeOver && record.events.includes('end') ? 2 : 1;
         expect(record.events.length).toBeLessThanOrEqual(before + eager);

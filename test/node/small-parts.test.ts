@@ -13,6 +13,12 @@ import { parseResolvConf, Resolvers } from '../../src/node/resolvers.ts';
 import { takeOverWorks } from '../../src/node/take-over.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
+/** The alarm of another clock. */
+function alarm(ms: number): Promise<void> {
+  const clock = new NodeClock();
+  return new Promise((resolve) => clock.setAlarm(clock.now() + ms, resolve));
+}
+
 describe('the clock of Node', () => {
   test('now() is whole and starts near zero; wallNow() is the time of day', () => {
     const clock = new NodeClock();
@@ -37,7 +43,7 @@ describe('the clock of Node', () => {
     });
     clock.setAlarm(clock.now() + 1, () => rung.push('cancelled'));
     clock.setAlarm(NEVER, () => {});
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await alarm(20);
     expect(rung).toEqual(['late']);
   });
 
@@ -47,7 +53,7 @@ describe('the clock of Node', () => {
     clock.setAlarm(2 ** 33, () => {
       rung = true;
     });
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await alarm(10);
     expect(rung).toBe(false);
     clock.setAlarm(NEVER, () => {});
   });
