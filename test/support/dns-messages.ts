@@ -1,7 +1,12 @@
 import { nameBytes } from '../../src/wire/dns-name.ts';
 
 /** A recursive query; '' is the root. `additional` is one record's bytes, counted as one. */
-export function dnsQuery(id: number, name: string, type = 1, additional = new Uint8Array(0)): Uint8Array {
+export function dnsQuery(
+  id: number,
+  name: string,
+  type = 1,
+  additional: Uint8Array = new Uint8Array(0),
+): Uint8Array {
   const question = name === '' ? Uint8Array.of(0) : nameBytes(name)!;
   const count = additional.length > 0 ? 1 : 0;
   const header = [id >> 8, id & 255, 1, 0, 0, 1, 0, 0, 0, 0, 0, count];
