@@ -1,0 +1,164 @@
+// An engine with nothing around it, for the path benchmarks: a link that throws frames away and a host whose kernel takes
+// everything at once. What is left to measure is ours.
+
+import { Account } from '../src/base/arena.ts';
+import { Region } from '../src/base/region.ts';
+import type {
+  HostContext,
+  HostDatagrams,
+  HostNetwork,
+  HostStream,
+  HostStreamEvents,
+} from '../src/host/host-network.ts';
+import type { Link, LinkHost, LinkSink } from '../src/link/link.ts';
+import { createNetwork, type Network } from '../src/network/network.ts';
+import { NodeClock } from '../src/node/clock.ts';
+import { NodeRandom } from '../src/node/random.ts';
+
+const BATCH = 262144;
+
+/** Frames from the guest are put at `incoming` and given by hand; frames to it are counted, the last one stays readable. */
+export class BenchLink implements Link {
+  readonly name = 'bench';
+  readonly maxFrame = 65549;
+  incoming = 0;
+  /** Where the last frame to the guest begins. */
+  lastFrame = 0;
+  framesOut = 0;
+  sink!: LinkSink;
+  host!: LinkHost;
+  private batch = 0;
+  private used = 0;
+
+  attach(sink: LinkSink, host: LinkHost): void {
+    const account = new Account();
+    this.sink = sink;
+    this.host = host;
+    this.incoming = host.arena.take(BATCH, account);
+    this.batch = host.arena.take(BATCH, account);
+  }
+
+  reserve(maxLen: number): number {
+    if (this.used + maxLen > BATCH) this.used = 0;
+    return this.batch + this.used;
+  }
+
+  commit(len: number): void {
+    this.lastFrame = this.batch + this.used;
+    this.used += len;
+    this.framesOut++;
+    this.host.turn.wantFlush(this);
+  }
+
+  send(off: number, len: number): boolean {
+    this.host.arena.memory.copy(this.reserve(len), off, len);
+    this.commit(len);
+    return true;
+  }
+
+  flush(): void {
+    this.used = 0;
+  }
+
+  close(): void {}
+}
+
+/** A connection that is open at once and takes all that is written. */
+export class BenchStream implements HostStream {
+  readonly events: HostStreamEvents;
+  private readonly context: HostContext;
+  private readonly pad: number;
+  private readonly region = new Region();
+  private inRegion = false;
+  private len = 0;
+
+  constructor(context: HostContext, events: HostStreamEvents, pad: number) {
+    this.context = context;
+    this.events = events;
+    this.pad = pad;
+    context.clock.soon(() => context.turn.run(() => events.onOpen()));
+  }
+
+  write(): boolean {
+    return true;
+  }
+
+  /** One read of `len` bytes, as the kernel would have put them there; what they are does not matter. */
+  reads(len: number): void {
+    this.len = len;
+    this.context.turn.run(this.read);
+    this.region.len = 0;
+    this.events.reserveRead(this.region);
+    this.inRegion = this.region.len > 0;
+  }
+
+  end(): void {}
+  reset(): void {}
+  resume(): void {}
+  pause(): void {}
+
+  private readonly read = (): void => {
+    const len = this.inRegion ? Math.min(this.len, this.region.len) : this.len;
+    this.events.onRead(this.inRegion ? this.region.off : this.pad, len);
+  };
+}
+
+export class BenchHost implements HostNetwork {
+  readonly streams: BenchStream[] = [];
+  datagrams = 0;
+  private context!: HostContext;
+  private pad = 0;
+
+  start(context: HostContext): void {
+    this.context = context;
+    this.pad = context.arena.take(65536, new Account());
+  }
+
+  connectTcp(_to: unknown, events: HostStreamEvents): HostStream {
+    const stream = new BenchStream(this.context, events, this.pad);
+    this.streams.push(stream);
+    return stream;
+  }
+
+  openUdp(): HostDatagrams {
+    return {
+      send: () => {
+        this.datagrams++;
+        return true;
+      },
+      close: () => {},
+    };
+  }
+
+  listenTcp(): Promise<never> {
+    return Promise.reject(new Error('no listeners here'));
+  }
+
+  bindUdp(): Promise<never> {
+    return Promise.reject(new Error('no listeners here'));
+  }
+
+  resolvers(): readonly [] {
+    return [];
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+export interface BenchEngine {
+  readonly network: Network;
+  readonly link: BenchLink;
+  readonly host: BenchHost;
+}
+
+export function benchEngine(mtu: number, kernel: 'wasm' | 'js'): BenchEngine {
+  const host = new BenchHost();
+  const clock = new NodeClock();
+  const makeView = (buffer: ArrayBuffer): Uint8Array => Buffer.from(buffer);
+  const network = createNetwork({ mtu }, { clock, random: new NodeRandom(), host, makeView, kernel });
+  const link = new BenchLink();
+  network.attach(link);
+  return { network, link, host };
+}
