@@ -64,15 +64,13 @@ export class DnsRelay implements Service {
     ports.bindTcp(this.dns.address, dns.PORT, (events, from) => this.accept(events, from));
   }
 
+  /** Connections are reset: each is told so in a turn of its own. */
   stop(): void {
-    for (const stream of this.streams) stream.drop();
+    for (const stream of this.streams) stream.refuse();
     for (const exchange of this.underWay) exchange.cancel();
-    this.streams.clear();
-    this.underWay.clear();
     this.port?.close();
+    if (this.port !== null) this.env?.arena.give(this.env.pad, PAD_LEN, this.account);
     this.port = null;
-    if (this.env !== null) this.env.arena.give(this.env.pad, PAD_LEN, this.account);
-    this.env = null;
   }
 
   /** Queries that wait for a resolver. */
@@ -101,9 +99,9 @@ export class DnsRelay implements Service {
 
   private accept(events: HostStreamEvents, from: Peer): HostStream {
     const { env, ports } = this;
-    assert(ports !== null && env !== null, 'a connection comes between start() and stop()');
+    assert(ports !== null && env !== null, 'a connection comes after start()');
     const { ingress } = from;
-    const isOver = !this.connections.take(ingress);
+    const isOver = this.port === null || !this.connections.take(ingress);
     const stream: DnsStream = new DnsStream(
       {
         arena: env.arena,
@@ -132,7 +130,7 @@ export class DnsRelay implements Service {
     answered: (answer: Uint8Array) => void,
   ): DnsExchange | null {
     const { env } = this;
-    if (env === null || !this.queries.take(ingress)) return null;
+    if (env === null || this.port === null || !this.queries.take(ingress)) return null;
     const resolvers = this.dns.resolvers ?? this.host.resolvers();
     const Kind = over === 'udp' ? UdpExchange : TcpExchange;
     const exchange: DnsExchange = new Kind(env, query, resolvers, (answer) => {

@@ -102,15 +102,9 @@ export class DnsStream implements HostStream {
     this.reading = false;
   }
 
-  /** Ends it from our side, with a reset. */
+  /** Ends it from our side, with a reset; from here on it needs nothing of its relay. */
   refuse(): void {
     this.endWith('reset');
-  }
-
-  /** The relay stops: no event any more. */
-  drop(): void {
-    this.closed = true;
-    this.abandon();
   }
 
   private readQueries(): void {

@@ -286,6 +286,18 @@ describe('start and stop', () => {
     expect(b.ports.arena.used).toBeLessThan(before);
   });
 
+  test('a connection that comes after stop() is reset', () => {
+    const b = new DnsBench();
+    b.relay.stop();
+    const used = b.ports.arena.used;
+    b.relay.stop();
+    expect(b.ports.arena.used).toBe(used);
+    const guest = b.connect();
+    b.run();
+    expect(guest.closed).toBe('reset');
+    expect(b.ports.timers.armed).toBe(0);
+  });
+
   test('restrict: no name service', () => {
     const b = new DnsBench([FIRST], { restrict: true });
     expect([b.ports.boundUdp, b.ports.boundTcp]).toEqual([0, 0]);

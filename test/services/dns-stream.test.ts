@@ -303,13 +303,14 @@ describe('the end of a connection', () => {
     expect(b.ports.arena.used).toBe(usedBy(b, guest));
   });
 
-  test('stop() in the middle of it all leaves no event, timer or stream', () => {
+  test('stop() in the middle of it all resets it, and leaves no timer and no stream', () => {
     const b = new DnsBench();
     const guest = b.connect();
     guest.write(framed(QUERY));
     b.relay.stop();
     b.advance(60_000);
-    expect(guest.calls).toEqual([]);
+    expect(guest.calls).toEqual(['close']);
+    expect(guest.closed).toBe('reset');
     expect(b.host.openStreams).toEqual([]);
     expect(b.ports.timers.armed).toBe(0);
   });
