@@ -18,11 +18,12 @@ const concat = (...parts: Uint8Array[]): Uint8Array => Uint8Array.from(parts.fla
 const rcodeOf = (bytes: Uint8Array): number => dns.rcode(new DataView(bytes.buffer, bytes.byteOffset), 0);
 
 /** The messages of a stream of bytes. */
-function messages(bytes: ArrayLike<number>): Uint8Array[] {
+function messages(said: ArrayLike<number>): Uint8Array[] {
+  const bytes = Uint8Array.from(said);
   const list: Uint8Array[] = [];
   for (let at = 0; at < bytes.length; ) {
     const len = (bytes[at]! << 8) | bytes[at + 1]!;
-    list.push(Uint8Array.from(Array.from(bytes).slice(at + 2, at + 2 + len)));
+    list.push(bytes.subarray(at + 2, at + 2 + len));
     at += 2 + len;
   }
   return list;
@@ -101,7 +102,7 @@ describe('a query over TCP', () => {
   });
 
   test('an answer of 65535 bytes arrives whole, through a pad or a region of the guest flow', () => {
-    for (const regionLen of [0, 1, 1000, 65536]) {
+    for (const regionLen of [0, 99, 65536]) {
       const b = new DnsBench();
       const guest = b.connect();
       guest.regionLen = regionLen;
