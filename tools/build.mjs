@@ -1,0 +1,34 @@
+// Builds dist/: usernet.mjs, the command line as one file with its dependency inside, and lib/, the library as modules
+// with their types. `--cli` builds the first alone.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, readFileSync, rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { build } from 'esbuild';
+
+const root = resolve(import.meta.dirname, '..');
+const { version } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8'));
+const program = resolve(root, 'dist/usernet.mjs');
+
+await build({
+  entryPoints: [resolve(root, 'src/cli/main.ts')],
+  outfile: program,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  banner: { js: '#!/usr/bin/env node' },
+  define: { USERNET_VERSION: JSON.stringify(version) },
+  legalComments: 'inline',
+  logLevel: 'warning',
+});
+chmodSync(program, 0o755);
+
+if (!process.argv.includes('--cli')) {
+  const lib = resolve(root, 'dist/lib');
+  rmSync(lib, { recursive: true, force: true });
+  const tsc = resolve(root, 'node_modules/typescript/bin/tsc');
+  const result = spawnSync(process.execPath, [tsc, '-p', resolve(root, 'tools/tsconfig.build.json')], {
+    stdio: 'inherit',
+  });
+  process.exitCode = result.status ?? 1;
+}
