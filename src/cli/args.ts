@@ -15,8 +15,8 @@ export interface OptionSpec {
   readonly many?: true;
   /** The only values there are. */
   readonly choices?: readonly string[];
-  /** Lines for the help text. */
-  readonly help: readonly string[];
+  /** For the help text, a paragraph. */
+  readonly help: string;
 }
 
 export interface Command {
@@ -26,7 +26,7 @@ export interface Command {
   /** How it is called, a line each, without the program's name. */
   readonly usage: readonly string[];
   readonly options: readonly OptionSpec[];
-  /** What help says after the options, a line each. */
+  /** What help says after the options, a paragraph each. */
   readonly notes: readonly string[];
   /** What stands for the words after the options, if they are allowed: `COMMAND`. */
   readonly rest?: string;

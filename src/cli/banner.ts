@@ -3,11 +3,7 @@
 import { formatEndpoint, formatIpv4Word } from '../base/addr.ts';
 import type { Settings } from '../base/settings.ts';
 import { joinOptions, type QemuOption } from '../network/qemu-options.ts';
-
-/** Where a link is: a unix socket, or a TCP endpoint. */
-export type Place =
-  | { readonly kind: 'unix'; readonly path: string }
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+import type { LinkSpec } from '../node/link-spec.ts';
 
 /** What the network is, and what it opens to the guest and to the outside. */
 export function networkLines(settings: Settings): string[] {
@@ -39,11 +35,11 @@ function forwardLine(f: Settings['forwards'][number]): string {
   return `forward ${f.proto} ${formatEndpoint(f.host)}${port} to the guest's ${guest}`;
 }
 
-/** Where guests are served, with QEMU's side of it. `server`: do we listen? */
-export function linkLines(place: Place, server: boolean): string[] {
-  const where = place.kind === 'unix' ? place.path : `${bracketed(place.host)}:${place.port}`;
-  const verb = server ? 'serving guests on' : 'connecting to the guest at';
-  return [`${verb} ${where}; for QEMU:`, `  ${qemuLine(place, server)}`];
+/** Where guests are served, with QEMU's side of it. */
+export function linkLines(spec: LinkSpec): string[] {
+  const where = spec.kind === 'unix' ? spec.path : `${bracketed(spec.host)}:${spec.port}`;
+  const verb = spec.server ? 'serving guests on' : 'connecting to the guest at';
+  return [`${verb} ${where}; for QEMU:`, `  ${qemuLine(spec)}`];
 }
 
 /** Several guests on one network need a MAC each; QEMU gives every guest the same. */
@@ -51,27 +47,27 @@ export const MAC_LINE =
   'a second guest on this network needs a MAC of its own: -device virtio-net-pci,netdev=net0,mac=52:54:00:12:34:57';
 
 /** `-netdev stream,... -device ...`, ready for a shell. */
-export function qemuLine(place: Place, server: boolean): string {
+export function qemuLine(spec: LinkSpec): string {
   const options: QemuOption[] = [
     ['type', 'stream'],
     ['id', 'net0'],
-    ['server', server ? 'off' : 'on'],
-    ...addressOptions(place),
+    ['server', spec.server ? 'off' : 'on'],
+    ...addressOptions(spec),
   ];
   return `-netdev ${shellWord(joinOptions(options, 'type'))} -device virtio-net-pci,netdev=net0`;
 }
 
-function addressOptions(place: Place): QemuOption[] {
-  if (place.kind === 'unix') {
+function addressOptions(spec: LinkSpec): QemuOption[] {
+  if (spec.kind === 'unix') {
     return [
       ['addr.type', 'unix'],
-      ['addr.path', place.path],
+      ['addr.path', spec.path],
     ];
   }
   return [
     ['addr.type', 'inet'],
-    ['addr.host', place.host],
-    ['addr.port', String(place.port)],
+    ['addr.host', spec.host],
+    ['addr.port', String(spec.port)],
   ];
 }
 

@@ -9,38 +9,34 @@ import type { StatsFormat } from './output.ts';
 export const NET_OPTION: OptionSpec = {
   name: 'net',
   value: "'user,...'",
-  help: [
-    "The network, in the words of QEMU's -netdev user: net=10.0.2.0/24, host=10.0.2.2, dns=10.0.2.3,",
-    'dhcpstart=10.0.2.15, hostname=NAME, domainname=DOMAIN, dnssearch=DOMAIN (again for more), restrict=on,',
-    'tftp-server-name=NAME, bootfile=FILE, hostfwd=tcp:127.0.0.1:2222-:22 (again for more), ipv4=on, ipv6=off, id=ID;',
+  help:
+    "The network, in the words of QEMU's -netdev user: net=10.0.2.0/24, host=10.0.2.2, dns=10.0.2.3, " +
+    'dhcpstart=10.0.2.15, hostname=NAME, domainname=DOMAIN, dnssearch=DOMAIN (again for more), restrict=on, ' +
+    'tftp-server-name=NAME, bootfile=FILE, hostfwd=tcp:127.0.0.1:2222-:22 (again for more), ipv4=on, ipv6=off, id=ID; ' +
     'and mtu=BYTES, 68 to 65521. A comma in a value is doubled. hostfwd without a host address binds 127.0.0.1.',
-  ],
 };
 
 export const PCAP_OPTION: OptionSpec = {
   name: 'pcap',
   value: 'FILE',
-  help: [
-    'Write every frame of every link to FILE, which only its owner may read, for tcpdump and Wireshark.',
-  ],
+  help: 'Write every frame of every link to FILE, which only its owner may read, for tcpdump and Wireshark.',
 };
 
 export const STATS_OPTION: OptionSpec = {
   name: 'stats',
   value: 'text|json',
   choices: ['text', 'json'],
-  help: ['How statistics are printed: for people, or one line of JSON for each network.'],
+  help: 'How statistics are printed: for people, or one line of JSON for each network.',
 };
 
 export const LINK_OPTION: OptionSpec = {
   name: 'link',
   value: 'LINK',
   many: true,
-  help: [
-    'Where guests are. unix:PATH or tcp:HOST:PORT, where this program listens for any number of guests; tcp:PORT is on',
-    '127.0.0.1. With ,server=off it connects to a guest that listens, and with ,reconnect=SECONDS does so again when',
+  help:
+    'Where guests are. unix:PATH or tcp:HOST:PORT, where this program listens for any number of guests; tcp:PORT is on ' +
+    '127.0.0.1. With ,server=off it connects to a guest that listens, and with ,reconnect=SECONDS does so again when ' +
     'the connection ends. The socket of unix:PATH is for its owner only. A comma in PATH is doubled.',
-  ],
 };
 
 export interface NetOption {

@@ -26,13 +26,15 @@ export class Session {
     this.options = options;
   }
 
-  /** A guest's cable: the network's own from here on, or closed when there is no room for it. */
-  attach(link: Link): void {
+  /** A guest's cable: the network's own from here on. False: it was closed, there is no room for it. */
+  attach(link: Link): boolean {
     try {
       this.network.attach(this.options.wrap(link));
+      return true;
     } catch (error) {
       say(`${link.name}: ${messageOf(error)}`);
       link.close();
+      return false;
     }
   }
 

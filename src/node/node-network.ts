@@ -9,6 +9,11 @@ import { NodeRandom } from './random.ts';
 export function createNodeNetwork(config: NetworkConfig, events?: NetworkEvents): Network {
   const random = new NodeRandom();
   const host = new NodeHost({ random });
-  const parts = { clock: new NodeClock(), random, host, makeView: (buffer: ArrayBuffer) => Buffer.from(buffer) };
+  const parts = {
+    clock: new NodeClock(),
+    random,
+    host,
+    makeView: (buffer: ArrayBuffer) => Buffer.from(buffer),
+  };
   return createNetwork(config, parts, events);
 }

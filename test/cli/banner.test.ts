@@ -34,18 +34,18 @@ describe('the network', () => {
 
 describe("QEMU's side of a link", () => {
   test('unix and TCP, either end listening', () => {
-    expect(linkLines({ kind: 'unix', path: '/tmp/net.sock' }, true)).toEqual([
+    expect(linkLines({ kind: 'unix', path: '/tmp/net.sock', server: true })).toEqual([
       'serving guests on /tmp/net.sock; for QEMU:',
       '  -netdev stream,id=net0,server=off,addr.type=unix,addr.path=/tmp/net.sock -device virtio-net-pci,netdev=net0',
     ]);
-    expect(linkLines({ kind: 'tcp', host: '::1', port: 4000 }, false)).toEqual([
+    expect(linkLines({ kind: 'tcp', host: '::1', port: 4000, server: false })).toEqual([
       'connecting to the guest at [::1]:4000; for QEMU:',
       '  -netdev stream,id=net0,server=on,addr.type=inet,addr.host=::1,addr.port=4000 -device virtio-net-pci,netdev=net0',
     ]);
   });
 
   test('a path that QEMU or a shell would read otherwise is quoted', () => {
-    expect(qemuLine({ kind: 'unix', path: "/tmp/it's a,b" }, true)).toContain(
+    expect(qemuLine({ kind: 'unix', path: "/tmp/it's a,b", server: true })).toContain(
       `'stream,id=net0,server=off,addr.type=unix,addr.path=/tmp/it'\\''s a,,b'`,
     );
   });

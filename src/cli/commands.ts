@@ -1,0 +1,6 @@
+import type { Command } from './args.ts';
+import { qemu } from './qemu.ts';
+import { run } from './run.ts';
+
+/** What `usernet` can do, in the order of its help. */
+export const commands: readonly Command[] = [run, qemu];
