@@ -240,6 +240,8 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     if (!this.quick || this.spill !== null || this.phase === 'ended') return;
     const { sendRing } = this.tcb;
     sendRing.writable(into);
+    // Not to the last byte: the place that Node is given while the flow is paused should be worth reading to as well.
+    if (sendRing.room > 2 * PAD_BYTES) into.len = Math.min(into.len, sendRing.room - PAD_BYTES);
     if (into.len < MIN_DIRECT) {
       into.len = 0;
       return;
@@ -263,7 +265,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     // Room for the next reads, so that they need no pad. Here and nowhere else may the ring move: no read is reserved.
     if (this.quick) tcb.sendRing.ensure(Math.min(tcb.sendRing.length + 2 * PAD_BYTES, tcb.sendRing.limit));
     user.sent(tcb, this.context.turn.now);
-    this.paused = this.spill !== null || tcb.sendRing.room < PAD_BYTES;
+    this.paused = this.spill !== null || tcb.sendRing.room <= PAD_BYTES;
     return !this.paused;
   }
 
