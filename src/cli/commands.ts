@@ -1,6 +1,7 @@
 import type { Command } from './args.ts';
+import { demo } from './demo.ts';
 import { qemu } from './qemu.ts';
 import { run } from './run.ts';
 
 /** What `usernet` can do, in the order of its help. */
-export const commands: readonly Command[] = [run, qemu];
+export const commands: readonly Command[] = [run, qemu, demo];

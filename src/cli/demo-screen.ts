@@ -5,13 +5,19 @@ const BAR_WIDTH = 30;
 const REDRAW_MS = 80;
 const MIB = 1 << 20;
 
+/** Standard output, or what stands for it. */
+export interface Screen {
+  readonly isTTY?: boolean;
+  write(text: string): unknown;
+}
+
 export class DemoScreen {
-  private readonly out: NodeJS.WriteStream;
+  private readonly out: Screen;
   private readonly startedAt = performance.now();
   private drawnAt = 0;
   private drawn = false;
 
-  constructor(out: NodeJS.WriteStream) {
+  constructor(out: Screen) {
     this.out = out;
   }
 
@@ -30,7 +36,7 @@ export class DemoScreen {
   /** How far a transfer is that began at `since` (performance.now()). */
   progress(name: string, bytes: number, of: number, since: number): void {
     const now = performance.now();
-    if (!this.out.isTTY || now - this.drawnAt < REDRAW_MS) return;
+    if (this.out.isTTY !== true || now - this.drawnAt < REDRAW_MS) return;
     this.drawnAt = now;
     this.drawn = true;
     const share = of === 0 ? 1 : bytes / of;

@@ -13,7 +13,7 @@ import { NodeRandom } from '../node/random.ts';
 import { type Args, type Command, UsageError } from './args.ts';
 import { DemoHost, Payload } from './demo-host.ts';
 import { download, upload } from './demo-http.ts';
-import { DemoScreen, rate, time } from './demo-screen.ts';
+import { DemoScreen, rate, type Screen, time } from './demo-screen.ts';
 import { say } from './output.ts';
 import { statsText } from './stats-text.ts';
 
@@ -49,11 +49,11 @@ export const demo: Command = {
   notes: [
     'A small machine in the same process (our own DHCP client, ARP, TCP and UDP) boots onto a network, downloads from and uploads to a web server on this host through NAT, exchanges datagrams, is refused at a closed port and pings in vain. Each step is checked.',
   ],
-  run: runDemo,
+  run: (args) => runDemo(args),
 };
 
 /** Resolves to the exit status: 0 when everything held. */
-export async function runDemo(args: Args): Promise<number> {
+export async function runDemo(args: Args, out: Screen = process.stdout): Promise<number> {
   const payload = new Payload(sizeOf(args));
   if (args.has('pcap') && args.has('no-pcap')) throw new UsageError('--no-pcap: not together with --pcap');
   const path = args.has('no-pcap') ? null : (args.one('pcap') ?? DEFAULT_PCAP);
@@ -61,7 +61,7 @@ export async function runDemo(args: Args): Promise<number> {
   const host = await DemoHost.start(payload);
   const network = createNodeNetwork({});
   const pair = createPair('demo0', MAX_FRAME);
-  const screen = new DemoScreen(process.stdout);
+  const screen = new DemoScreen(out);
   try {
     await network.start();
     network.attach(capture === null ? pair.link : captureLink(pair.link, capture));
