@@ -6,9 +6,7 @@
 //
 // guest -> host: segments land in tcb.recvRing. Once a turn the contiguous bytes at its front go to stream.write(); when
 // the kernel has taken them the ring is consumed and the window opens. The guest's FIN is passed on behind the last byte.
-// host -> guest: a quick flow's socket reads straight into tcb.sendRing; a quiet one's reads land on the host's shared
-// pad and are copied, so that an idle flow owns no arena. Reading stops when the ring could not take a whole pad.
-// Where the arena has no room at all for what was read, the bytes wait in `spill`, and nothing more is read.
+// host -> guest: download.ts.
 //
 // The end. Both FINs done: TIME-WAIT or CLOSED, the flow lives on until the host has taken the last byte. A reset from
 // the guest resets the stream at once. A reset from the host reaches the guest behind the data that came before it. The
@@ -28,16 +26,10 @@ import * as user from '../tcp/user.ts';
 import { pseudoSumIpv4 } from '../wire/checksum.ts';
 import { Protocol } from '../wire/ipv4.ts';
 import type { Guest, NatContext } from './context.ts';
+import { Download } from './download.ts';
 import type { Flow, FlowEnd } from './flow.ts';
 import { endFor, icmpCodeFor } from './refusals.ts';
 
-/** What the host's pad holds: a read can bring as much, whatever the ring has room for. */
-export const PAD_BYTES = 65536;
-/** A read of this size says that more is coming: the next one goes straight into the ring. */
-const QUICK_READ = 16384;
-/** Less contiguous room than this is not worth a system call. */
-const MIN_DIRECT = 4096;
-const SPILL_RETRY: Ms = 20;
 /** How long a flow whose guest has gone may still deliver to the host. */
 const DRAIN_LIMIT: Ms = 30_000;
 
@@ -61,10 +53,10 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   /** Its key in the flow table. */
   readonly key: Int32Array;
   bytesToHost = 0;
-  bytesToGuest = 0;
   private readonly context: NatContext;
   private readonly owner: TcpFlowOwner;
   private readonly peer: Guest;
+  private readonly download: Download;
   private stream: HostStream | null = null;
   private phase: 'connecting' | 'open' | 'ended' = 'connecting';
   private streamClosed = false;
@@ -73,18 +65,12 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   private guestFin = false;
   private endSent = false;
   private established = false;
-  private hostFin = false;
-  /** Where the next read lands in sendRing; -1: on the pad. */
-  private readOff = -1;
-  private quick = false;
-  private paused = true;
-  private spill: Uint8Array | null = null;
   /** The host has reset: the guest hears of it when it has all that came before. */
   private resetDue = false;
   private tcbDone = false;
   private reason: FlowEnd = 'closed';
-  /** The connect limit, a retry, or the end of draining: never two at once. */
-  private readonly timer = new Timer((now) => this.onTimer(now));
+  /** The connect limit, or the end of draining. */
+  private readonly timer = new Timer(() => this.onTimer());
 
   constructor(
     context: NatContext,
@@ -111,6 +97,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
       iss: init.iss,
       tsOffset: init.tsOffset,
     });
+    this.download = new Download(context, this.tcb);
   }
 
   /** A guest's SYN has been taken: `stream` is connecting for it. */
@@ -153,7 +140,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     if (this.isEnded) return;
     this.context.timers.arm(this.timer, now + DRAIN_LIMIT);
     // Reads on, for nobody, to see the host's FIN.
-    this.spill = null;
+    this.download.discard();
     this.resume();
     this.wantOutput();
   }
@@ -162,6 +149,10 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   retire(): void {
     user.discard(this.tcb);
     this.tcbEnded('closed');
+  }
+
+  get bytesToGuest(): number {
+    return this.download.bytes;
   }
 
   get isEnded(): boolean {
@@ -210,14 +201,9 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   }
 
   onSendSpace(): void {
-    const { sendRing } = this.tcb;
-    if (this.spill !== null) this.retrySpill(this.context.turn.now);
-    if (this.resetDue && sendRing.length === 0 && this.spill === null) {
-      this.abort('host-reset');
-      return;
-    }
-    // Not for every ACK: once there is room for a few reads.
-    if (this.paused && sendRing.room >= Math.min(4 * PAD_BYTES, sendRing.limit / 2)) this.resume();
+    if (this.phase !== 'open' || this.stream === null) return;
+    if (!this.streamClosed) this.download.spaceFreed(this.stream);
+    if (this.resetDue && this.download.isDelivered) this.abort('host-reset');
   }
 
   onClosed(reason: CloseReason): void {
@@ -236,37 +222,14 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   }
 
   reserveRead(into: Region): void {
-    this.readOff = -1;
-    if (!this.quick || this.spill !== null || this.phase === 'ended') return;
-    const { sendRing } = this.tcb;
-    sendRing.writable(into);
-    // Not to the last byte: the place that Node is given while the flow is paused should be worth reading to as well.
-    if (sendRing.room > 2 * PAD_BYTES) into.len = Math.min(into.len, sendRing.room - PAD_BYTES);
-    if (into.len < MIN_DIRECT) {
-      into.len = 0;
-      return;
-    }
-    this.readOff = into.off;
-    sendRing.hold();
+    if (this.phase !== 'ended') this.download.reserve(into);
   }
 
   onRead(off: number, len: number): boolean {
-    const { tcb } = this;
-    const direct = this.readOff >= 0 && off === this.readOff && tcb.sendRing.isTail(off);
-    if (this.phase !== 'open' || this.tcbDone) {
-      tcb.sendRing.release();
-      return this.phase === 'open';
-    }
-    if (direct) tcb.sendRing.extend(len);
-    else if (!tcb.sendRing.push(off, len)) this.keepForLater(off, len);
-    tcb.sendRing.release();
-    this.bytesToGuest += len;
-    this.quick = len >= QUICK_READ;
-    // Room for the next reads, so that they need no pad. Here and nowhere else may the ring move: no read is reserved.
-    if (this.quick) tcb.sendRing.ensure(Math.min(tcb.sendRing.length + 2 * PAD_BYTES, tcb.sendRing.limit));
-    user.sent(tcb, this.context.turn.now);
-    this.paused = this.spill !== null || tcb.sendRing.room <= PAD_BYTES;
-    return !this.paused;
+    if (this.phase === 'open' && !this.tcbDone) return this.download.read(off, len);
+    // Nobody is there to have it; the host's FIN is still waited for.
+    this.tcb.sendRing.release();
+    return this.phase === 'open';
   }
 
   onWritten(): void {
@@ -279,9 +242,9 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   }
 
   onEnd(): void {
-    this.hostFin = true;
-    if (this.tcbDone) this.settle();
-    else if (this.phase === 'open' && this.spill === null) user.close(this.tcb, this.context.turn.now);
+    if (this.phase === 'open' && !this.tcbDone) this.download.end();
+    else this.download.finished = true;
+    this.settle();
   }
 
   onClose(error: HostError | null): void {
@@ -294,8 +257,8 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
       return;
     }
     if (this.phase === 'connecting') this.refuse(error ?? 'failed');
-    else if (this.tcbDone || (this.hostFin && this.endSent)) this.settle();
-    else if (this.tcb.sendRing.length === 0 && this.spill === null) this.abort('host-reset');
+    else if (this.tcbDone || (this.download.finished && this.endSent)) this.settle();
+    else if (this.download.isDelivered) this.abort('host-reset');
     else this.resetDue = true;
   }
 
@@ -330,48 +293,8 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     else user.received(this.tcb, len);
   }
 
-  // Host to guest
-
   private resume(): void {
-    if (!this.paused || this.stream === null || this.streamClosed || this.hostFin || this.spill !== null)
-      return;
-    this.paused = false;
-    this.stream.resume();
-  }
-
-  /** The arena has no room for bytes that were read already: they wait outside it, at most one pad. */
-  private keepForLater(off: number, len: number): void {
-    this.spill = new Uint8Array(this.context.arena.memory.bytes.subarray(off, off + len));
-    this.context.drops.lose(Loss.ArenaFull);
-    this.context.timers.arm(this.timer, this.context.turn.now + SPILL_RETRY);
-  }
-
-  private retrySpill(now: Ms): void {
-    const { sendRing } = this.tcb;
-    const { spill } = this;
-    if (spill === null || this.tcbDone) return;
-    if (!sendRing.ensure(sendRing.length + spill.length)) {
-      this.context.timers.arm(this.timer, now + SPILL_RETRY);
-      return;
-    }
-    this.spill = null;
-    this.context.timers.disarm(this.timer);
-    this.appendSpill(spill);
-    user.sent(this.tcb, now);
-    if (this.hostFin) user.close(this.tcb, now);
-    else if (sendRing.room >= PAD_BYTES) this.resume();
-  }
-
-  private appendSpill(spill: Uint8Array): void {
-    const { sendRing } = this.tcb;
-    let at = 0;
-    while (at < spill.length) {
-      sendRing.writable(region);
-      const part = Math.min(region.len, spill.length - at);
-      this.context.arena.memory.bytes.set(spill.subarray(at, at + part), region.off);
-      sendRing.extend(part);
-      at += part;
-    }
+    if (this.stream !== null && !this.streamClosed) this.download.resume(this.stream);
   }
 
   // Ends
@@ -402,12 +325,11 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     this.finish(endFor(error), false);
   }
 
-  private onTimer(now: Ms): void {
+  private onTimer(): void {
     if (this.phase === 'connecting') {
       this.refuse('timed-out');
       this.stream?.reset();
-    } else if (this.tcbDone) this.finish(this.reason, true);
-    else this.retrySpill(now);
+    } else this.finish(this.reason, true);
   }
 
   /** TCP is done with the guest; the host may still have to take what came. */
@@ -421,7 +343,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   /** Both sides have what they are due? Then this flow is over. */
   private settle(): void {
     if (this.phase !== 'open') return;
-    const exchanged = this.endSent && this.hostFin && this.writing === 0;
+    const exchanged = this.endSent && this.download.finished && this.writing === 0;
     if (this.tcbDone && (this.streamClosed || exchanged)) this.finish(this.reason, false);
   }
 
@@ -429,7 +351,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     if (this.phase === 'ended') return;
     if (this.phase === 'connecting') this.stopConnecting();
     this.phase = 'ended';
-    this.spill = null;
+    this.download.discard();
     this.context.timers.arm(this.timer, NEVER);
     if (resetStream && !this.streamClosed) this.stream?.reset();
     if (this.streamClosed || this.stream === null) user.freeRings(this.tcb);
