@@ -307,8 +307,12 @@ export class EmbeddedGuest implements LinkSink, SocketOwner, UdpOwner {
   }
 
   private sendDhcp(payload: Uint8Array, from: number, to: number): void {
-    const mac = to === -1 ? BROADCAST_MAC : (this.hopMac(to) ?? BROADCAST_MAC);
-    this.sendDatagram(this.routeTo(to, mac, from), dhcp.CLIENT_PORT, dhcp.SERVER_PORT, payload);
+    const send = (mac: Mac | null): void => {
+      if (mac === null) return;
+      this.sendDatagram(this.routeTo(to, mac, from), dhcp.CLIENT_PORT, dhcp.SERVER_PORT, payload);
+    };
+    if (to === -1) send(BROADCAST_MAC);
+    else this.findHop(to, this.turn.now, send);
   }
 
   private sendEcho(route: Route, len: number): void {

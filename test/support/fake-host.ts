@@ -85,6 +85,7 @@ export class FakeHost implements HostNetwork {
     for (const listener of this.listeners) listener.close();
     for (const socket of this.sockets) socket.close();
     for (const stream of this.openStreams) stream.reset();
+    if (!this.closed && this.padAt >= 0) this.get().arena.give(this.padAt, PAD_LEN, this.account);
     this.closed = true;
     return Promise.resolve();
   }
