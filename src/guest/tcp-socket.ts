@@ -216,7 +216,8 @@ export class GuestSocket implements TcpUser, SegmentOut, Egress {
   drop(reason: GuestClose | null): void {
     if (this.over) return;
     user.discard(this.tcb);
-    if (reason !== null) this.events.onClose?.(this, reason);
+    // A reset that came right before the end of the cable says more.
+    if (reason !== null) this.events.onClose?.(this, this.closeDue ?? reason);
     this.finish();
   }
 
