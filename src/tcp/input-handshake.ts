@@ -1,6 +1,6 @@
 // A segment in CLOSED (a SYN that opens), SYN-SENT and SYN-RECEIVED. RFC 9293 3.10.7.2 to 3.10.7.4.
 
-import type { Ms } from '../base/clock.ts';
+import { type Ms, NEVER } from '../base/clock.ts';
 import { Drop } from '../base/drop.ts';
 import { Flag } from '../wire/tcp.ts';
 import type { Segment } from './segment.ts';
@@ -53,7 +53,6 @@ function inSynSent(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
   established(tcb, segment, lost, now);
   stripSyn(segment);
   tcb.ackPending = true;
-  tcb.user.wantOutput();
   return 'go-on';
 }
 
@@ -130,6 +129,8 @@ function established(tcb: Tcb, segment: Segment, lost: boolean, now: Ms): void {
   tcb.sndNxt = tcb.sndUna;
   tcb.sndMax = tcb.sndUna;
   tcb.recover = tcb.iss;
+  // RFC 6298 5.2: our SYN was all that was out.
+  tcb.rtoAt = NEVER;
   tcb.retries = 0;
   if (lost) tcb.rtt.afterLostSyn();
   else if (tcb.timing) tcb.rtt.sample(now - tcb.timedAt);
@@ -141,6 +142,7 @@ function established(tcb: Tcb, segment: Segment, lost: boolean, now: Ms): void {
   }
   tcb.sndWl2 = segment.ack;
   armKeepalive(tcb, now);
+  tcb.user.wantOutput();
   tcb.user.onEstablished();
   if (tcb.finQueued && tcb.state === 'ESTABLISHED') setState(tcb, 'close');
 }

@@ -1,0 +1,195 @@
+import { describe, expect, test } from 'vitest';
+import { pattern, textOf } from '../support/segment-bytes.ts';
+import { established, type TcpPeer } from '../support/tcp-peer.ts';
+
+/** A connection with ten full segments in flight. */
+function tenInFlight(): TcpPeer {
+  const peer = established();
+  peer.host.gives(pattern(30 * 1460));
+  expect(peer.guest.takesAll().map((sent) => sent.seq)).toEqual(
+    Array.from({ length: 10 }, (_, i) => 1 + 1460 * i),
+  );
+  return peer;
+}
+
+describe('RFC 6298: the retransmission timer', () => {
+  test('5.4 to 5.6: the earliest segment again, and twice the time each time', () => {
+    const { guest, host, clock, tcb } = established();
+    host.gives('hello');
+    guest.expects({ text: 'hello' });
+    let wait = tcb.rtt.rto;
+    for (let i = 0; i < 10; i++) {
+      clock.advance(wait - 1);
+      guest.expectsNothing();
+      clock.advance(1);
+      guest.expects({ seq: 1, text: 'hello' });
+      guest.expectsNothing();
+      wait = Math.min(2 * wait, 60_000);
+    }
+  });
+
+  test('RFC 9293 3.8.3 (MUST-20, SHLD-11): after 100 s and more the connection is given up, with a reset', () => {
+    const { guest, host, clock, timers } = established();
+    host.gives('hello');
+    clock.advance(100_000);
+    expect(host.reason).toBe(null);
+    clock.advance(400_000);
+    expect(host.reason).toBe('timed-out');
+    expect(guest.takesAll().at(-1)).toMatchObject({ flags: 'RA', seq: 6 });
+    expect(timers.armed).toBe(0);
+  });
+
+  test('5.2, 5.3: an ACK of new data starts it anew, the last one stops it', () => {
+    const { guest, host, clock, tcb } = established();
+    host.gives('x'.repeat(2920));
+    guest.takesAll();
+    clock.advance(tcb.rtt.rto - 1);
+    guest.sends({ ack: 1461 });
+    const { rto } = tcb.rtt;
+    clock.advance(rto - 1);
+    guest.expectsNothing();
+    clock.advance(1);
+    guest.expects({ seq: 1461 });
+    guest.sends({ ack: 2921 });
+    clock.advance(100_000);
+    guest.expectsNothing();
+  });
+
+  test("Karn's rule: a segment that was sent twice is not measured", () => {
+    const { guest, host, clock, tcb } = established();
+    const before = tcb.rtt.srtt;
+    host.gives('hello');
+    clock.advance(tcb.rtt.rto);
+    guest.takesAll();
+    clock.advance(1);
+    guest.sends({});
+    expect(tcb.sendRing.length).toBe(0);
+    expect(tcb.rtt.srtt).toBe(before);
+  });
+
+  test('RFC 5681 3.1: after a timeout one segment, then slow start from there', () => {
+    const { guest, clock, tcb } = tenInFlight();
+    clock.advance(tcb.rtt.rto);
+    expect(guest.takesAll().map((sent) => sent.seq)).toEqual([1]);
+    expect(tcb.congestion.cwnd).toBe(1460);
+    expect(tcb.congestion.ssthresh).toBe(5 * 1460);
+    guest.sends({ ack: 1461 });
+    expect(guest.takesAll().map((sent) => sent.seq)).toEqual([1461, 2921]);
+    // The guest had the rest: its ACK takes us past what we meant to send again.
+    guest.sends({ ack: 14_601 });
+    expect(guest.takesAll()[0]!.seq).toBe(14_601);
+  });
+});
+
+describe('RFC 5681 3.2, RFC 6582: fast retransmit and recovery', () => {
+  test('three duplicate ACKs and the first segment goes out again, once', () => {
+    const { guest, tcb, counters } = tenInFlight();
+    guest.sends({ ack: 1 });
+    guest.sends({ ack: 1 });
+    guest.expectsNothing();
+    guest.sends({ ack: 1 });
+    guest.expects({ seq: 1, len: 1460 });
+    guest.expectsNothing();
+    expect(counters.fastRetransmits).toBe(1);
+    expect(tcb.congestion.ssthresh).toBe(5 * 1460);
+  });
+
+  test('further duplicates let new segments out', () => {
+    const { guest } = tenInFlight();
+    for (let i = 0; i < 9; i++) guest.sends({ ack: 1 });
+    const sent = guest.takesAll();
+    expect(sent[0]!.seq).toBe(1);
+    expect(sent.slice(1).map(({ seq }) => seq)).toEqual(
+      [14_601, 16_061, 17_521, 18_981].slice(0, sent.length - 1),
+    );
+    expect(sent.length).toBeGreaterThan(3);
+  });
+
+  test('RFC 6582 3.2 step 3: a partial ACK sends the next hole, a full one ends the recovery', () => {
+    const { guest, tcb } = tenInFlight();
+    for (let i = 0; i < 3; i++) guest.sends({ ack: 1 });
+    guest.expects({ seq: 1 });
+    guest.sends({ ack: 1461 });
+    expect(guest.takesAll()[0]).toMatchObject({ seq: 1461, len: 1460 });
+    guest.sends({ ack: 4381 });
+    expect(guest.takesAll()[0]).toMatchObject({ seq: 4381, len: 1460 });
+    expect(tcb.inRecovery).toBe(true);
+    guest.sends({ ack: 1 + 30 * 1460 - 14_600 });
+    guest.takesAll();
+    guest.sends({ ack: (tcb.recover - tcb.iss) | 0 });
+    expect(tcb.inRecovery).toBe(false);
+    expect(tcb.congestion.cwnd).toBeLessThanOrEqual(tcb.congestion.ssthresh);
+  });
+
+  test('window updates, data and keep-alives are no duplicates', () => {
+    const { guest, counters } = tenInFlight();
+    for (let i = 1; i < 6; i++) guest.sends({ ack: 1, wnd: 65535 - i });
+    for (let i = 0; i < 6; i++) guest.sends({ ack: 1, data: 'x' });
+    for (let i = 0; i < 6; i++) guest.sends({ ack: 1, seq: guest.seq - 1 });
+    expect(counters.fastRetransmits).toBe(0);
+  });
+
+  test('RFC 6582 3.2 step 2: duplicates of what a timeout has sent again start no second recovery', () => {
+    const { guest, clock, tcb, counters } = tenInFlight();
+    clock.advance(tcb.rtt.rto);
+    guest.takesAll();
+    for (let i = 0; i < 9; i++) guest.sends({ ack: 1 });
+    expect(counters.fastRetransmits).toBe(0);
+  });
+});
+
+describe('congestion window', () => {
+  test('RFC 6928 2: ten segments at first', () => {
+    tenInFlight();
+  });
+
+  test('RFC 5681 4.1: back to that after a pause', () => {
+    const { guest, host, clock, tcb } = established({ windShift: 14 });
+    for (let i = 0; i < 8; i++) {
+      host.gives(pattern(100_000));
+      while (tcb.sendRing.length > 0) {
+        guest.takesAll();
+        guest.sends({});
+      }
+    }
+    expect(tcb.congestion.cwnd).toBeGreaterThan(100_000);
+    clock.advance(60_000);
+    host.gives(pattern(100_000));
+    expect(guest.takesAll().length).toBe(10);
+  });
+
+  test('a flow held back by its user does not grow it', () => {
+    const { guest, host, tcb } = established();
+    const before = tcb.congestion.cwnd;
+    for (let i = 0; i < 100; i++) {
+      host.gives('x');
+      guest.takesAll();
+      guest.sends({});
+    }
+    expect(tcb.congestion.cwnd).toBe(before);
+  });
+});
+
+describe('a link without room', () => {
+  test('output stops, says so, and goes on where it stopped', () => {
+    const { guest, host, tcb, wire } = established();
+    wire.room = 3;
+    host.gives(pattern(10 * 1460));
+    expect(guest.takesAll().length).toBe(3);
+    expect(tcb.linkBlocked).toBe(true);
+    host.linkIsWritable();
+    expect(guest.takesAll().map((sent) => sent.seq)).toEqual(
+      Array.from({ length: 7 }, (_, i) => 1 + 1460 * (i + 3)),
+    );
+    expect(tcb.linkBlocked).toBe(false);
+  });
+
+  test('an ACK that found no room is still due', () => {
+    const { guest, host, wire } = established();
+    wire.room = 0;
+    guest.sends({ data: 'x' });
+    guest.expectsNothing();
+    host.linkIsWritable();
+    guest.expects({ ack: 2 });
+  });
+});
