@@ -26,13 +26,14 @@ const CHALLENGES_PER_SECOND = 10;
  */
 export function segmentArrives(tcb: Tcb, segment: Segment, now: Ms): Drop {
   tcb.env.counters.segmentsIn++;
+  if (tcb.state === 'CLOSED') return Drop.TcpNoFlow;
   tcb.lastHeardAt = now;
   if (!isSynchronized(tcb.state)) {
     const verdict = processHandshake(tcb, segment, now);
     if (verdict !== 'go-on') return verdict;
   } else {
     const verdict = checkSynchronized(tcb, segment, now);
-    if (verdict !== Drop.None) return verdict;
+    if (verdict !== 'go-on') return verdict;
   }
   if (!processAck(tcb, segment, now)) return Drop.TcpNotAcceptable;
   if (tcb.state === 'CLOSED') return Drop.None;
@@ -43,7 +44,7 @@ export function segmentArrives(tcb: Tcb, segment: Segment, now: Ms): Drop {
 }
 
 /** First to fourth step in the synchronized states: sequence number, RST, SYN. RFC 9293 3.10.7.4, RFC 5961, RFC 7323. */
-function checkSynchronized(tcb: Tcb, segment: Segment, now: Ms): Drop {
+function checkSynchronized(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
   if (tcb.timestamps && !timestampOk(tcb, segment, now)) return Drop.TcpNotAcceptable;
   if (!inWindow(tcb, segment)) {
     // RFC 9293 3.10.7.4 first: an ACK, unless it is a reset. A keep-alive ends here, and is answered so.
@@ -60,7 +61,7 @@ function checkSynchronized(tcb: Tcb, segment: Segment, now: Ms): Drop {
     tcb.tsRecent = segment.options.tsVal;
     tcb.tsRecentAt = now;
   }
-  return Drop.None;
+  return 'go-on';
 }
 
 function processReset(tcb: Tcb, segment: Segment, now: Ms): Drop {
