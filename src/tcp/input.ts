@@ -70,7 +70,9 @@ function processReset(tcb: Tcb, segment: Segment, now: Ms): Drop {
     challenge(tcb, now);
     return Drop.TcpNotAcceptable;
   }
-  end(tcb, tcb.state === 'TIME-WAIT' ? 'normal' : 'peer-reset', now);
+  // RFC 9293 3.10.7.4 second: where both FINs have been sent it is no news to the user.
+  const over = tcb.state === 'CLOSING' || tcb.state === 'LAST-ACK' || tcb.state === 'TIME-WAIT';
+  end(tcb, over ? 'normal' : 'peer-reset', now);
   return Drop.None;
 }
 

@@ -55,6 +55,18 @@ describe('RFC 5961 3.2: a reset', () => {
   });
 });
 
+test('RFC 9293 3.10.7.4 second: in CLOSING and LAST-ACK a reset is an end like any other', () => {
+  for (const guestFirst of [true, false]) {
+    const { guest, host, tcb } = established();
+    if (guestFirst) guest.sends({ flags: 'FA' });
+    host.closes();
+    if (!guestFirst) guest.sends({ flags: 'FA', ack: 1 });
+    expect(tcb.state).toBe(guestFirst ? 'LAST-ACK' : 'CLOSING');
+    guest.sends({ flags: 'R' });
+    expect(host.reason).toBe('normal');
+  }
+});
+
 test('RFC 5961 4.2: a SYN in the window gets a challenge ACK', () => {
   const { guest, tcb, counters } = established();
   for (const seq of [1, 2, 5000]) {
