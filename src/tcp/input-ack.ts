@@ -67,17 +67,19 @@ function takeNewAck(tcb: Tcb, segment: Segment, now: Ms): void {
   tcb.user.wantOutput();
 }
 
-/** RFC 6298 by timestamps (RFC 7323 4) or by the one segment that is timed (Karn). */
+/**
+ * RFC 6298 by timestamps (RFC 7323 4) or by the one segment that is timed (Karn). Without a sample the timeout stays as
+ * long as it was backed off: else a round trip longer than the RTO would never be measured.
+ */
 function measure(tcb: Tcb, segment: Segment, now: Ms): void {
   if (tcb.timestamps && segment.options.hasTimestamps) {
     const rtt = (now + tcb.tsOffset - segment.options.tsEcr) | 0;
     // An echo that is not ours, or from long ago, tells nothing.
     if (rtt >= 0 && rtt < 600_000) tcb.rtt.sample(rtt);
-    else tcb.rtt.clearBackoff();
   } else if (tcb.timing && seqLeq(tcb.timedSeq, segment.ack)) {
     tcb.timing = false;
     tcb.rtt.sample(now - tcb.timedAt);
-  } else tcb.rtt.clearBackoff();
+  }
 }
 
 /** RFC 6582 3.2, steps 3 and 5. */

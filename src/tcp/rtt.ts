@@ -44,14 +44,9 @@ export class Rtt {
     this.shift = 0;
   }
 
-  /** The timer has fired: twice as long the next time. RFC 6298 5.5. */
+  /** The timer has fired: twice as long until there is a sample. RFC 6298 5.5. */
   backOff(): void {
     if (this.rto < MAX_RTO) this.shift++;
-  }
-
-  /** New data was acknowledged: no more backoff, even where Karn's rule keeps the sample out. */
-  clearBackoff(): void {
-    this.shift = 0;
   }
 
   /** The handshake is over and its SYN had been sent twice. RFC 6298 5.7. */

@@ -67,6 +67,25 @@ describe('RFC 6298: the retransmission timer', () => {
     expect(tcb.rtt.srtt).toBe(before);
   });
 
+  test('2.2, 2.3: round trips make the RTO, never under 200 ms', () => {
+    const { guest, host, clock, tcb } = established();
+    for (let i = 0; i < 30; i++) {
+      host.gives('x');
+      guest.takesAll();
+      clock.advance(300);
+      guest.sends({});
+    }
+    expect(tcb.rtt.srtt).toBeGreaterThan(280);
+    expect(tcb.rtt.rto).toBeGreaterThan(300);
+    expect(tcb.rtt.rto).toBeLessThan(500);
+    for (let i = 0; i < 100; i++) {
+      host.gives('x');
+      guest.takesAll();
+      guest.sends({});
+    }
+    expect(tcb.rtt.rto).toBe(200);
+  });
+
   test('RFC 5681 3.1: after a timeout one segment, then slow start from there', () => {
     const { guest, clock, tcb } = tenInFlight();
     clock.advance(tcb.rtt.rto);
@@ -135,6 +154,20 @@ describe('RFC 5681 3.2, RFC 6582: fast retransmit and recovery', () => {
     guest.takesAll();
     for (let i = 0; i < 9; i++) guest.sends({ ack: 1 });
     expect(counters.fastRetransmits).toBe(0);
+  });
+
+  test('what is retransmitted is what was sent', () => {
+    const { guest, tcb, clock } = tenInFlight();
+    let got = '';
+    for (let turn = 0; got.length < 30 * 1460 && turn < 200; turn++) {
+      // Every second segment is lost.
+      for (const sent of guest.takesAll().filter((_sent, i) => i % 2 === 1 || turn % 3 === 0)) {
+        if (sent.seq <= 1 + got.length) got += sent.text.slice(1 + got.length - sent.seq);
+        guest.sends({ ack: 1 + got.length });
+      }
+      clock.advance(tcb.rtt.rto);
+    }
+    expect(got === textOf(pattern(30 * 1460))).toBe(true);
   });
 });
 
