@@ -9,7 +9,6 @@ import { seqDiff, seqLeq, seqLt } from './seq.ts';
 import { maySendToUs } from './state.ts';
 import { setState, type Tcb } from './tcb.ts';
 import { armKeepalive, noteUse } from './timers.ts';
-import { noteDelivered } from './window.ts';
 
 /** Puts the payload into the receive ring, at its place. Bytes that came before, or lie beyond the window, are cut. */
 export function processText(tcb: Tcb, segment: Segment, now: Ms): Drop {
@@ -45,7 +44,6 @@ function takeInOrder(tcb: Tcb, src: number, len: number, now: Ms): Drop {
   const grown = seqDiff(end, tcb.rcvNxt);
   tcb.recvRing.extend(grown);
   tcb.rcvNxt = end;
-  noteDelivered(tcb, grown);
   noteUse(tcb, now);
   tcb.user.onReadable();
   return Drop.None;

@@ -21,10 +21,10 @@
 //
 // Back-pressure. The window we advertise is what the receive ring may still take: `rcvLimit` less what waits for the
 // host. A host that does not read fills its socket, then the ring, then the window closes. In the other direction the
-// user stops its socket when `sendRing` is full. rcvLimit starts at 64 KiB and doubles each time that much has been
-// delivered, up to the ring's limit; the right edge we have advertised (`rcvAdv`) never moves left (MUST-34: a TCP
-// must not shrink the window). An advertised window is a promise and not a reservation: where the arena cannot keep
-// it, the segment is dropped unacknowledged and counted.
+// user stops its socket when `sendRing` is full. rcvLimit starts at 64 KiB and doubles each time the user has taken as
+// much, up to the ring's limit; the right edge we have advertised (`rcvAdv`) never moves left (SHLD-14: a TCP should not
+// shrink the window). An advertised window is a promise and not a reservation: where the arena cannot keep it, the
+// segment is dropped unacknowledged and counted.
 //
 // Loss. RFC 6298 timer, three duplicate ACKs and NewReno (RFC 5681, 6582) behind the Congestion interface. After a
 // timeout sndNxt goes back to sndUna and slow start sends on from there; sndMax remembers how far we had been.
@@ -151,7 +151,7 @@ export class Tcb {
   rcvWindShift = 0;
   /** Bytes we are willing to hold for the user now. */
   rcvLimit = INITIAL_RCV_LIMIT;
-  /** Delivered since rcvLimit last grew. */
+  /** Taken by the user since rcvLimit last grew. */
   deliveredSinceGrowth = 0;
   readonly recvRing: Ring;
   /** Ranges beyond rcvNxt that have come. */

@@ -7,7 +7,7 @@ import { Flag } from '../wire/tcp.ts';
 import { writeReset } from './reset.ts';
 import { type CloseReason, setState, type Tcb } from './tcb.ts';
 import { armKeepalive, armTimer, noteUse } from './timers.ts';
-import { initialRcvLimit, shiftFor } from './window.ts';
+import { initialRcvLimit, noteDelivered, shiftFor } from './window.ts';
 
 /** Active open. RFC 9293 3.9.1.1. */
 export function connect(tcb: Tcb, now: Ms): void {
@@ -33,6 +33,7 @@ export function sent(tcb: Tcb, now: Ms): void {
 /** The user has taken `len` bytes off the front of recvRing. */
 export function received(tcb: Tcb, len: number): void {
   tcb.recvRing.consume(len);
+  noteDelivered(tcb, len);
   tcb.user.wantOutput();
 }
 

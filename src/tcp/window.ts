@@ -52,7 +52,7 @@ export function windowUpdateDue(tcb: Tcb): boolean {
   return opened >= tcb.rcvLimit / 2 || (told < 2 * mss && opened >= Math.min(2 * mss, tcb.rcvLimit / 2));
 }
 
-/** `len` bytes have been delivered in order: a flow that moves data may have more of it under way. */
+/** The user took `len` bytes: a flow whose host keeps up may have more of it under way. */
 export function noteDelivered(tcb: Tcb, len: number): void {
   tcb.deliveredSinceGrowth += len;
   if (tcb.deliveredSinceGrowth < tcb.rcvLimit || tcb.rcvLimit >= tcb.recvRing.limit) return;

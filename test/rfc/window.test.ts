@@ -1,0 +1,166 @@
+import { describe, expect, test } from 'vitest';
+import { pattern } from '../support/segment-bytes.ts';
+import { established } from '../support/tcp-peer.ts';
+
+describe('the window we advertise', () => {
+  test('a host that does not read closes it; nothing is lost', () => {
+    const { guest, host } = established({ windShift: -1 });
+    const sent: string[] = [];
+    for (let seq = 1; seq + 1000 <= 65536; seq += 1000) {
+      const data = 'x'.repeat(1000);
+      guest.sends({ data });
+      sent.push(data);
+    }
+    expect(guest.takesAll().at(-1)!.wnd).toBe(536);
+    guest.sends({ data: 'y'.repeat(536) });
+    guest.expects({ ack: 65537, wnd: 0 });
+    expect(host.takes()).toBe(sent.join('') + 'y'.repeat(536));
+    guest.expects({ flags: 'A', ack: 65537, wnd: 65535 });
+  });
+
+  test('RFC 9293 3.8.6.2.2: it does not reopen by crumbs', () => {
+    const { guest, host } = established({ flowBytes: 4096, windShift: -1 });
+    guest.sends({ data: 'x'.repeat(4096) });
+    guest.expects({ wnd: 0 });
+    host.takes(1000);
+    guest.expectsNothing();
+    host.takes(1000);
+    guest.expectsNothing();
+    host.takes(48);
+    guest.expects({ flags: 'A', ack: 4097, wnd: 2048 });
+    host.takes();
+    guest.expects({ wnd: 4096 });
+  });
+
+  test('windows beyond 64 KiB are usable, and the limit grows with what is delivered', () => {
+    const { guest, host, tcb } = established({ flowBytes: 1 << 20 });
+    let widest = 0;
+    for (let i = 0; i < 3000; i++) {
+      guest.sends({ data: pattern(1460) });
+      host.takes();
+      for (const sent of guest.takesAll()) widest = Math.max(widest, sent.wnd << tcb.rcvWindShift);
+    }
+    expect(widest).toBeGreaterThan((1 << 20) - 2000);
+    expect(tcb.rcvLimit).toBe(1 << 20);
+  });
+
+  test('RFC 7323 2.2: the window of a SYN-ACK is not scaled', () => {
+    const { tcb } = established({ flowBytes: 4 << 20 });
+    expect(tcb.rcvWindShift).toBe(7);
+    expect((tcb.rcvAdv - tcb.rcvNxt) | 0).toBe(65535);
+  });
+
+  test('without window scaling 65535 is the most', () => {
+    const { guest, host } = established({ windShift: -1, flowBytes: 1 << 20 });
+    for (let i = 0; i < 500; i++) {
+      guest.sends({ data: pattern(1460) });
+      host.takes();
+    }
+    expect(Math.max(...guest.takesAll().map((sent) => sent.wnd))).toBe(65535);
+  });
+});
+
+describe("the peer's window", () => {
+  test('is scaled and obeyed', () => {
+    const { guest, host } = established({ windShift: 3, wnd: 500 });
+    host.gives('x'.repeat(10_000));
+    expect(guest.takesAll().reduce((sum, sent) => sum + sent.len, 0)).toBe(2 * 1460);
+    guest.sends({ ack: 1 + 2920 });
+    expect(guest.takesAll().map((sent) => [sent.seq, sent.len])).toEqual([
+      [2921, 1460],
+      [4381, 1460],
+    ]);
+  });
+
+  test('RFC 9293 3.8.6.2.1: no small segment because of a narrow window', () => {
+    const { guest, host } = established({ windShift: -1, wnd: 4000 });
+    host.gives('x'.repeat(10_000));
+    expect(guest.takesAll().map((sent) => sent.len)).toEqual([1460, 1460]);
+    // 1080 bytes are left of the window: the rest waits until it is wider.
+    guest.sends({ ack: 1461, wnd: 2540 });
+    guest.expectsNothing();
+    guest.sends({ ack: 2921, wnd: 4000 });
+    expect(guest.takesAll().map((sent) => sent.len)).toEqual([1460, 1460]);
+  });
+
+  test('a window that is always smaller than one MSS does not freeze the flow', () => {
+    const { guest, host, clock } = established({ windShift: -1, wnd: 100 });
+    host.gives(pattern(1000));
+    let got = '';
+    for (let i = 0; i < 10; i++) {
+      const { seq, text } = guest.expects({ flags: 'A', len: 100 });
+      expect(seq).toBe(1 + got.length);
+      got += text;
+      guest.sends({});
+    }
+    guest.expectsNothing();
+    expect(clock.now()).toBe(0);
+    expect(got.length).toBe(1000);
+  });
+
+  test('RFC 9293 3.8.6.1 (MUST-36, 37): a closed window is probed after one RTO, then ever more slowly', () => {
+    const { guest, host, clock, tcb } = established({ wnd: 0 });
+    host.gives('hello');
+    guest.expectsNothing();
+    let wait = tcb.rtt.rto;
+    for (let i = 0; i < 12; i++) {
+      clock.advance(wait - 1);
+      guest.expectsNothing();
+      clock.advance(1);
+      guest.expects({ seq: 1, len: 1, text: 'h' });
+      guest.sends({ ack: 1 });
+      guest.expectsNothing();
+      wait = Math.min(2 * wait, 60_000);
+    }
+    expect(tcb.state).toBe('ESTABLISHED');
+    guest.sends({ ack: 1, wnd: 1000 });
+    guest.expects({ seq: 1, text: 'hello' });
+  });
+
+  test('a probe that is taken moves the flow on', () => {
+    const { guest, host, tcb, clock } = established({ wnd: 0 });
+    host.gives('hello');
+    clock.advance(tcb.rtt.rto);
+    guest.expects({ text: 'h' });
+    guest.sends({ ack: 2, wnd: 0 });
+    guest.expectsNothing();
+    clock.advance(2 * tcb.rtt.rto);
+    guest.expects({ seq: 2, text: 'e' });
+    guest.sends({ ack: 3, wnd: 65535 });
+    guest.expects({ seq: 3, text: 'llo' });
+  });
+
+  test('a FIN behind a closed window is the probe', () => {
+    const { guest, host, clock, tcb } = established({ wnd: 0 });
+    host.closes();
+    guest.expectsNothing();
+    clock.advance(1000);
+    guest.expects({ flags: 'FA', seq: 1, len: 0 });
+    guest.sends({});
+    expect(tcb.state).toBe('FIN-WAIT-2');
+  });
+
+  test('a window that closes over data in flight: probes, and the connection lives', () => {
+    const { guest, host, clock, tcb } = established();
+    host.gives('x'.repeat(3000));
+    guest.takesAll();
+    guest.sends({ ack: 1, wnd: 0 });
+    for (let i = 0; i < 30; i++) {
+      clock.advance(60_000);
+      for (const _ of guest.takesAll()) guest.sends({ ack: 1, wnd: 0 });
+    }
+    expect(tcb.state).toBe('ESTABLISHED');
+    guest.sends({ ack: 1, wnd: 1000 });
+    expect(guest.takesAll()[0]).toMatchObject({ seq: 1 });
+  });
+
+  test('a window narrower than before, and an old one, are taken as RFC 9293 3.10.7.4 says', () => {
+    const { guest, tcb } = established();
+    guest.sends({ data: 'ab', wnd: 100 });
+    expect(tcb.sndWnd).toBe(12_800);
+    guest.sends({ seq: 1, data: 'a', wnd: 500 });
+    expect(tcb.sndWnd).toBe(12_800);
+    guest.sends({ seq: 3, wnd: 50 });
+    expect(tcb.sndWnd).toBe(6400);
+  });
+});
