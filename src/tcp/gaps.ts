@@ -20,6 +20,11 @@ export class Gaps {
     return this.edges[2 * i + 1]!;
   }
 
+  /** Does a range end behind `at`? */
+  reachBeyond(at: number): boolean {
+    return this.count > 0 && seqLt(at, this.right(this.count - 1));
+  }
+
   /** Adds [from, to), merging with what it overlaps or touches. False, and nothing done, when the list is full. */
   add(from: number, to: number): boolean {
     let i = 0;

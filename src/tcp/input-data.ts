@@ -63,8 +63,9 @@ export function processFin(tcb: Tcb, segment: Segment, now: Ms): void {
     const at = (segment.seq + segment.payloadLen) | 0;
     tcb.ackPending = true;
     tcb.user.wantOutput();
-    // Beyond the window: not now. What lies behind rcvNxt was a FIN of a past that we never saw.
-    if (seqLt(at, tcb.rcvNxt) || !seqLeq(at, tcb.rcvAdv)) return;
+    // Beyond the window: not now. What lies behind rcvNxt was a FIN of a past that we never saw. One in the midst of
+    // what has come is a lie: bytes do not follow a FIN.
+    if (seqLt(at, tcb.rcvNxt) || !seqLeq(at, tcb.rcvAdv) || tcb.gaps.reachBeyond(at)) return;
     tcb.peerFinSeen = true;
     tcb.peerFinSeq = at;
   }

@@ -5,7 +5,7 @@
 import type { Ms } from '../base/clock.ts';
 import { Drop, Loss } from '../base/drop.ts';
 import { Flag } from '../wire/tcp.ts';
-import { processAck } from './input-ack.ts';
+import { enterTimeWait, processAck } from './input-ack.ts';
 import { processFin, processText } from './input-data.ts';
 import { processHandshake } from './input-handshake.ts';
 import type { Segment } from './segment.ts';
@@ -39,7 +39,8 @@ export function segmentArrives(tcb: Tcb, segment: Segment, now: Ms): Drop {
   if (tcb.state === 'CLOSED') return Drop.None;
   // The sixth step, URG: the pointer is ignored and urgent data delivered in line (RFC 9293 3.8.5, RFC 6093 5).
   const verdict = processText(tcb, segment, now);
-  if (verdict === Drop.None) processFin(tcb, segment, now);
+  // A FIN counts even where its text had come before, or has to come again.
+  processFin(tcb, segment, now);
   return verdict;
 }
 
@@ -49,6 +50,8 @@ function checkSynchronized(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' 
   if (!inWindow(tcb, segment)) {
     // RFC 9293 3.10.7.4 first: an ACK, unless it is a reset. A keep-alive ends here, and is answered so.
     if (!segment.has(Flag.Rst)) askForAck(tcb);
+    // 3.10.7.4 eighth: the FIN again, so our ACK of it was lost. The wait begins anew.
+    if (tcb.state === 'TIME-WAIT' && segment.has(Flag.Fin)) enterTimeWait(tcb, now);
     return Drop.TcpNotAcceptable;
   }
   if (segment.has(Flag.Rst)) return processReset(tcb, segment, now);

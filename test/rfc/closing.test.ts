@@ -135,6 +135,28 @@ describe('RFC 9293 3.10.7.4 eighth: a FIN counts in its place', () => {
     expect(tcb.state).toBe('ESTABLISHED');
   });
 
+  test('a FIN that comes with text we have counts', () => {
+    const { guest, host, tcb } = established();
+    guest.sends({ data: 'abc' });
+    guest.expects({ ack: 4 });
+    guest.sends({ seq: 1, data: 'abc', flags: 'FA' });
+    guest.expects({ ack: 5 });
+    expect(tcb.state).toBe('CLOSE-WAIT');
+    expect(host.takes()).toBe('abc');
+  });
+
+  test('a FIN in the midst of bytes that have come is not one', () => {
+    const { guest, host, tcb } = established();
+    guest.sends({ seq: 4, data: 'defghi' });
+    guest.sends({ seq: 6, flags: 'FA' });
+    guest.sends({ seq: 1, data: 'abc' });
+    expect(guest.takesAll().at(-1)!.ack).toBe(10);
+    expect(tcb.state).toBe('ESTABLISHED');
+    guest.sends({ seq: 10, flags: 'FA' });
+    guest.expects({ ack: 11 });
+    expect(host.takes()).toBe('abcdefghi');
+  });
+
   test('the FIN again is acknowledged again', () => {
     const { guest, tcb } = established();
     guest.sends({ flags: 'FA' });
