@@ -24,13 +24,6 @@ export function processAck(tcb: Tcb, segment: Segment, now: Ms): boolean {
   if (seqLt(tcb.sndUna, ack)) takeNewAck(tcb, segment, now);
   else if (isDuplicate(tcb, segment)) takeDuplicate(tcb);
   takeWindow(tcb, segment);
-  if (tcb.state === 'TIME-WAIT' && segment.has(Flag.Fin)) {
-    // RFC 9293 3.10.7.4 eighth: the FIN again, so our ACK was lost. Acknowledge, wait from the start.
-    tcb.ackPending = true;
-    tcb.timeWaitEndsAt = now + tcb.env.timeWait;
-    armTimer(tcb);
-    tcb.user.wantOutput();
-  }
   return true;
 }
 
