@@ -79,14 +79,18 @@ function processReset(tcb: Tcb, segment: Segment, now: Ms): Drop {
   return Drop.None;
 }
 
-/** The table of RFC 9293 3.10.7.4; with a closed window, a segment at rcvNxt is still looked at for its ACK (MUST-66). */
+/**
+ * The table of RFC 9293 3.10.7.4, wider in two places. With a closed window a segment that reaches rcvNxt is still looked
+ * at for its ACK (MUST-66). And a bare ACK may stand at the right edge: its sender has filled the window, and part of
+ * that was lost; two peers in that position would answer each other's ACKs for ever, and take none.
+ */
 function inWindow(tcb: Tcb, segment: Segment): boolean {
   const window = rcvWindow(tcb);
   const from = seqDiff(segment.seq, tcb.rcvNxt);
   const len = segment.len;
   if (from === 0) return true;
-  if (from > 0) return from < window;
-  return len > 0 && from + len > 0 && (window > 0 || from + len === 1);
+  if (from > 0) return from < window || (from === window && len === 0 && !segment.has(Flag.Rst));
+  return from + len > 0;
 }
 
 /** PAWS, RFC 7323 5.3 R1. A reset is not subject to it (5.2). */

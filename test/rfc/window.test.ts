@@ -60,6 +60,18 @@ describe('the window we advertise', () => {
   });
 });
 
+test('RFC 9293 3.10.7.4 first: an ACK at the right edge of the window is taken', () => {
+  const { guest, host, tcb } = established({ flowBytes: 4096, windShift: -1 });
+  host.gives('hello');
+  guest.takesAll();
+  // Four segments of 1024 fill the window, the first is lost.
+  for (let seq = 1025; seq < 4097; seq += 1024) guest.sends({ seq, ack: 1, data: 'x'.repeat(1024) });
+  guest.takesAll();
+  guest.sends({ seq: 4097, ack: 6 });
+  expect(tcb.sendRing.length).toBe(0);
+  guest.expectsNothing();
+});
+
 describe("the peer's window", () => {
   test('is scaled and obeyed', () => {
     const { guest, host } = established({ windShift: 3, wnd: 500 });
