@@ -50,42 +50,40 @@ export const Drop = {
   UdpNoService: 21,
   /** Port zero. RFC 768. */
   UdpPortZero: 22,
-  /** A UDP flow that could not be opened: no flow and none to evict, no descriptor. */
-  UdpNoFlow: 23,
   /** The host socket's queue is full. */
-  UdpHostQueueFull: 24,
+  UdpHostQueueFull: 23,
   /** Data offset below 5 or past the end of the segment. RFC 9293 3.1. */
-  TcpBadOffset: 25,
+  TcpBadOffset: 24,
   /** Checksum over pseudo-header and segment wrong. RFC 9293 3.1. */
-  TcpBadChecksum: 26,
+  TcpBadChecksum: 25,
   /** Port zero. */
-  TcpPortZero: 27,
+  TcpPortZero: 26,
   /** No flow and not a SYN: answered with a reset, unless it is one. RFC 9293 3.10.7.1. */
-  TcpNoFlow: 28,
+  TcpNoFlow: 27,
   /** A SYN over the limit of flows or of pending connects of its guest: answered with a reset. */
-  TcpFlowsFull: 29,
+  TcpFlowsFull: 28,
   /** Outside the window, or an acknowledgment of what was never sent. RFC 9293 3.10.7.4. */
-  TcpNotAcceptable: 30,
+  TcpNotAcceptable: 29,
   /** In the window, and no room in the arena: comes again, because it was not acknowledged. */
-  TcpArenaFull: 31,
+  TcpArenaFull: 30,
   /** The policy says no: answered with a reset or ICMP prohibited. */
-  PolicyDenied: 32,
+  PolicyDenied: 31,
   /** A message to a service that makes no sense to it: DHCP. */
-  DhcpMalformed: 33,
+  DhcpMalformed: 32,
   /** A DHCP message for another server, or one that asks for silence. RFC 2131 4.3.2. */
-  DhcpNotForUs: 34,
+  DhcpNotForUs: 33,
   /** The DHCP pool is exhausted. */
-  DhcpPoolEmpty: 35,
+  DhcpPoolEmpty: 34,
   /** A message to the name service that is no query. */
-  DnsMalformed: 36,
+  DnsMalformed: 35,
   /** More queries under way than the limit. */
-  DnsBusy: 37,
+  DnsBusy: 36,
   /** The other guest's link had no room. */
-  LinkQueueFull: 38,
+  LinkQueueFull: 37,
   /** Longer than the link it is for can take. */
-  LinkFrameTooLong: 39,
+  LinkFrameTooLong: 38,
   /** A frame that the engine of a closed network was still given. */
-  NetworkClosed: 40,
+  NetworkClosed: 39,
 } as const;
 export type Drop = (typeof Drop)[keyof typeof Drop];
 export type DropName = keyof typeof Drop;

@@ -95,7 +95,7 @@ export class NatInput {
         return refused ? Drop.UdpNoService : Drop.PolicyDenied;
       }
       flow ??= this.flows.openUdp(p, this.key, from, to) ?? undefined;
-      if (flow === undefined) return Drop.UdpNoFlow;
+      if (flow === undefined) return Drop.NetworkClosed;
     }
     return flow.send(p.dst, to, off, len, now);
   }

@@ -1,0 +1,370 @@
+// Every reason why a frame stops, and every reason why something is lost later, provoked. A reason without an entry here
+// fails: add it to src/base/drop.ts, then here, then to the code.
+
+import { describe, expect, test } from 'vitest';
+import { Account } from '../src/base/arena.ts';
+import { type DropName, dropNames, type LossName, lossNames } from '../src/base/drop.ts';
+import type { NetworkConfig } from '../src/network/config.ts';
+import type { NetworkStats } from '../src/network/stats.ts';
+import { FRAMES } from './support/frames.ts';
+import { to } from './support/guest-bench.ts';
+import {
+  ACK,
+  arp,
+  BROADCAST_MAC,
+  DNS_MAC,
+  echo,
+  ethernet,
+  GATEWAY_MAC,
+  ipv4,
+  PSH,
+  SYN,
+  tcp,
+  udp,
+} from './support/raw-frames.ts';
+import { RawBench, type RawLink } from './support/raw-guest.ts';
+
+/** Everything but the last frame of the story; the returned function tells it. */
+type Story = (bench: RawBench) => (() => void) | Promise<() => void>;
+
+interface Provocation {
+  readonly config?: NetworkConfig;
+  readonly maxFrame?: number;
+  readonly story: Story;
+}
+
+/** One frame, no story before it. */
+function frame(bytes: Uint8Array): Provocation {
+  return { story: (bench) => () => bench.sends(bytes) };
+}
+
+const OTHER_MAC = '52:54:00:00:00:02';
+
+/** A second guest whose MAC the switch knows. */
+function other(bench: RawBench, maxFrame = 1514): RawLink {
+  const link = bench.plug('raw1', maxFrame);
+  link.sends(arp(1, '10.0.2.16', '10.0.2.2', { from: OTHER_MAC }));
+  return link;
+}
+
+/** Takes all the arena there is. */
+function takeArena(bench: RawBench): void {
+  const { arena } = bench.network;
+  const account = new Account();
+  // As a guest with flows, or half would be kept for the others.
+  account.flows = 1;
+  for (let size = arena.size; size >= 4096; size /= 2) while (arena.take(size, account) >= 0);
+}
+
+const bootp = (bytes: Buffer): Buffer =>
+  udp(bytes, { src: '0.0.0.0', dst: '255.255.255.255', to: BROADCAST_MAC, sport: 68, dport: 67 });
+const dnsQuery = (id: number): Buffer => {
+  const message = Buffer.from('000001000001000000000000076578616d706c6503636f6d0000010001', 'hex');
+  message.writeUInt16BE(id);
+  return udp(message, { dst: '10.0.2.3', to: DNS_MAC, sport: 3000 + id, dport: 53 });
+};
+/** The DHCP message of one of FRAMES, from a machine with this MAC's last byte. */
+const dhcpOf = (frame: Uint8Array, lastByte: number): Buffer => {
+  const bytes = Buffer.from(frame.subarray(42));
+  bytes[33] = lastByte;
+  return bytes;
+};
+
+const drops: Readonly<Record<Exclude<DropName, 'None'>, Provocation>> = {
+  EthernetTooShort: frame(Buffer.alloc(13)),
+  EthernetUnknownType: frame(FRAMES.lldp),
+  EthernetVlan: frame(FRAMES.vlanArpRequest),
+  EthernetBadSource: frame(arp(1, '10.0.2.15', '10.0.2.2', { from: '01:00:5e:00:00:01' })),
+  EthernetNotForUs: frame(ethernet(Buffer.alloc(46), { to: OTHER_MAC })),
+  ArpMalformed: frame(arp(3, '10.0.2.15', '10.0.2.2')),
+  ArpNotForUs: frame(arp(1, '10.0.2.15', '10.0.2.77')),
+  Ipv4BadHeader: frame(ipv4(Buffer.alloc(8), { version: 5 })),
+  Ipv4BadLength: frame(ipv4(Buffer.alloc(8), { totalLen: 200 })),
+  Ipv4BadChecksum: frame(ipv4(Buffer.alloc(8), { badChecksum: true })),
+  Ipv4BadSource: frame(udp('x', { src: '192.0.2.1' })),
+  Ipv4NotRouted: frame(udp('x', { dst: '127.0.0.1' })),
+  Ipv4GroupNotServed: frame(udp('x', { dst: '224.0.0.251', to: '01:00:5e:00:00:fb' })),
+  Ipv4TtlZero: frame(udp('x', { ttl: 0 })),
+  Ipv4UnknownProtocol: frame(ipv4(Buffer.alloc(8), { proto: 132 })),
+  FragmentBad: frame(ipv4(Buffer.alloc(13), { more: true })),
+  FragmentNoRoom: {
+    story: (bench) => {
+      // Each set grows to 128 KiB with one fragment near its end; 4 MiB are there for all of them.
+      const far = (ident: number): Buffer => ipv4(Buffer.alloc(8), { ident, offset: 65496, more: true });
+      for (let ident = 1; ident <= 31; ident++) bench.sends(far(ident));
+      return () => bench.sends(far(32));
+    },
+  },
+  IcmpByDesign: frame(echo()),
+  UdpBadLength: frame(udp('x', { udpLen: 30 })),
+  UdpBadChecksum: frame(udp('x', { badUdpChecksum: true })),
+  UdpNoService: frame(udp('x', { dst: '10.0.2.3', to: DNS_MAC, dport: 9 })),
+  UdpPortZero: frame(udp('x', { dport: 0 })),
+  UdpHostQueueFull: {
+    story: (bench) => {
+      bench.sends(udp('x'));
+      bench.host.socket.full = true;
+      return () => bench.sends(udp('x'));
+    },
+  },
+  TcpBadOffset: frame(tcp({ tcpHeaderLen: 24 })),
+  TcpBadChecksum: frame(tcp({ badTcpChecksum: true })),
+  TcpPortZero: frame(tcp({ sport: 0 })),
+  TcpNoFlow: frame(tcp({ flags: ACK })),
+  TcpFlowsFull: {
+    config: { limits: { tcpFlows: 1 } },
+    story: (bench) => {
+      bench.sends(tcp({ sport: 1 }));
+      return () => bench.sends(tcp({ sport: 2 }));
+    },
+  },
+  TcpNotAcceptable: {
+    story: (bench) => {
+      const next = bench.connected();
+      return () => bench.sends(tcp({ ...next, seq: 900_000, flags: ACK | PSH }, 'beyond the window'));
+    },
+  },
+  TcpArenaFull: {
+    story: (bench) => {
+      const next = bench.connected();
+      takeArena(bench);
+      return () => bench.sends(tcp({ ...next, flags: ACK | PSH }, 'no room'));
+    },
+  },
+  PolicyDenied: frame(tcp({ dst: '169.254.169.254' })),
+  DhcpMalformed: frame(bootp(Buffer.alloc(100))),
+  DhcpNotForUs: {
+    story: (bench) => {
+      const bytes = dhcpOf(FRAMES.dhcpRequest, 0x77);
+      // The address of another network's server, option 54 before END.
+      const end = bytes.lastIndexOf(0xff);
+      const elsewhere = Buffer.from([54, 4, 192, 0, 2, 1, 0xff]);
+      return () => bench.sends(bootp(Buffer.concat([bytes.subarray(0, end), elsewhere])));
+    },
+  },
+  DhcpPoolEmpty: {
+    config: { dhcp: { first: '10.0.2.15', last: '10.0.2.15', staticLeases: { [OTHER_MAC]: '10.0.2.15' } } },
+    story: (bench) => () => bench.sends(bootp(dhcpOf(FRAMES.dhcpDiscover, 0x77))),
+  },
+  DnsMalformed: frame(udp('no query', { dst: '10.0.2.3', to: DNS_MAC, dport: 53 })),
+  DnsBusy: {
+    story: (bench) => {
+      bench.host.nameServers = [to('192.0.2.53', 53)];
+      for (let id = 0; id < 128; id++) bench.sends(dnsQuery(id));
+      return () => bench.sends(dnsQuery(128));
+    },
+  },
+  LinkQueueFull: {
+    story: (bench) => {
+      other(bench).full = true;
+      return () => bench.sends(ethernet(Buffer.alloc(46), { to: OTHER_MAC }));
+    },
+  },
+  LinkFrameTooLong: {
+    maxFrame: 9014,
+    story: (bench) => {
+      other(bench);
+      return () => bench.sends(ethernet(Buffer.alloc(1600), { to: OTHER_MAC }));
+    },
+  },
+  NetworkClosed: {
+    story: async (bench) => {
+      const closed = bench.network.close();
+      bench.clock.runSoon();
+      await closed;
+      return () => bench.sends(arp(1, '10.0.2.15', '10.0.2.2'));
+    },
+  },
+};
+
+/** `by`: how many times the story provokes it; the frames' verdicts do not matter here. */
+const losses: Readonly<Record<LossName, Provocation>> = {
+  LinkQueueFull: {
+    story: (bench) => {
+      bench.sends(udp('x'));
+      bench.link.full = true;
+      bench.host.socket.gives('answer', to('127.0.0.1', 7));
+      return () => bench.clock.runSoon();
+    },
+  },
+  UdpFiltered: {
+    story: (bench) => {
+      bench.sends(udp('x'));
+      bench.host.socket.gives('who?', to('198.51.100.9', 9));
+      return () => bench.clock.runSoon();
+    },
+  },
+  UdpFlowEvicted: {
+    config: { limits: { udpFlows: 1 } },
+    story: (bench) => {
+      bench.sends(udp('x', { sport: 1 }));
+      return () => bench.sends(udp('x', { sport: 2 }));
+    },
+  },
+  FragmentsExpired: {
+    story: (bench) => {
+      bench.sends(ipv4(Buffer.alloc(16), { more: true }));
+      bench.clock.advance(29_900);
+      return () => bench.clock.advance(200);
+    },
+  },
+  NeighbourUnknown: {
+    config: { forwards: [{ proto: 'tcp', host: '127.0.0.1:2222', guest: '10.0.2.15:22' }] },
+    story: async (bench) => {
+      await bench.network.start();
+      bench.host.connects(to('127.0.0.1', 2222), to('127.0.0.1', 50000));
+      bench.clock.advance(990);
+      return () => bench.clock.advance(20);
+    },
+  },
+  IcmpRateLimited: {
+    story: (bench) => {
+      const refused = udp('x', { dst: '10.0.2.3', to: DNS_MAC, dport: 9 });
+      for (let i = 0; i < 100; i++) bench.sends(refused);
+      return () => bench.sends(refused);
+    },
+  },
+  ChallengeRateLimited: {
+    story: (bench) => {
+      const next = bench.connected();
+      const syn = tcp({ ...next, flags: SYN });
+      for (let i = 0; i < 10; i++) bench.sends(syn);
+      return () => bench.sends(syn);
+    },
+  },
+  HostSocketsExhausted: {
+    story: (bench) => {
+      bench.sends(tcp({}));
+      bench.host.stream.fail('exhausted');
+      return () => bench.clock.runSoon();
+    },
+  },
+  PendingConnectsFull: {
+    config: { limits: { pendingConnects: 1 } },
+    story: (bench) => {
+      bench.sends(tcp({ sport: 1 }));
+      return () => bench.sends(tcp({ sport: 2 }));
+    },
+  },
+  ArenaFull: drops.TcpArenaFull,
+  MacEvicted: {
+    config: { limits: { macs: 1 } },
+    story: (bench) => {
+      bench.sends(arp(1, '10.0.2.15', '10.0.2.2'));
+      return () => bench.sends(arp(1, '10.0.2.15', '10.0.2.2', { from: OTHER_MAC }));
+    },
+  },
+  ForwardUnreachable: {
+    config: { forwards: [{ proto: 'udp', host: '127.0.0.1:2222', guest: '10.0.2.15:22' }] },
+    story: async (bench) => {
+      await bench.network.start();
+      bench.host.socket.gives('anybody?', to('127.0.0.1', 50000));
+      bench.clock.advance(990);
+      return () => bench.clock.advance(20);
+    },
+  },
+  FragmentOverlap: {
+    story: (bench) => {
+      bench.sends(ipv4(Buffer.alloc(16), { more: true }));
+      return () => bench.sends(ipv4(Buffer.alloc(16), { more: true, offset: 8 }));
+    },
+  },
+  DnsUnanswered: {
+    story: (bench) => {
+      bench.host.nameServers = [to('192.0.2.53', 53)];
+      bench.sends(dnsQuery(1));
+      return () => bench.clock.advance(10_000);
+    },
+  },
+};
+
+function total(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((a, b) => a + b, 0);
+}
+
+/** Counters that moved, by how much. */
+function moved(before: Readonly<Record<string, number>>, after: Readonly<Record<string, number>>) {
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+  const entries = [...names].map((name) => [name, (after[name] ?? 0) - (before[name] ?? 0)] as const);
+  return Object.fromEntries(entries.filter(([, n]) => n !== 0));
+}
+
+/** accepted + drops = frames in. */
+function expectEveryFrameHasAVerdict(stats: NetworkStats): void {
+  // A link that is gone and still sends is counted where it was when it went, so ask only for those that are up.
+  const framesIn = stats.links.reduce((n, link) => n + link.framesIn, 0);
+  expect(stats.accepted + total(stats.drops)).toBe(framesIn);
+}
+
+async function provoke({ config = {}, maxFrame = 1514, story }: Provocation) {
+  const bench = new RawBench(config, maxFrame);
+  const last = await story(bench);
+  const before = bench.network.stats();
+  last();
+  return { bench, before, after: bench.network.stats() };
+}
+
+describe('every Drop is provoked by one frame', () => {
+  test('and has an entry', () => {
+    expect(Object.keys(drops).sort()).toEqual(dropNames.filter((name) => name !== 'None').sort());
+  });
+
+  test('None: what reaches its goal is accepted', async () => {
+    const { before, after } = await provoke(frame(arp(1, '10.0.2.15', '10.0.2.2')));
+    expect(after.accepted - before.accepted).toBe(1);
+    expect(after.drops).toEqual({});
+    expectEveryFrameHasAVerdict(after);
+  });
+
+  test.each(Object.entries(drops))('%s', async (name, provocation) => {
+    const { before, after } = await provoke(provocation);
+    expect(moved(before.drops, after.drops)).toEqual({ [name]: 1 });
+    expect(after.accepted).toBe(before.accepted);
+    if (name !== 'NetworkClosed') expectEveryFrameHasAVerdict(after);
+  });
+});
+
+describe('every Loss is provoked', () => {
+  test('and has an entry', () => {
+    expect(Object.keys(losses).sort()).toEqual([...lossNames].sort());
+  });
+
+  test.each(Object.entries(losses))('%s', async (name, provocation) => {
+    const { before, after } = await provoke(provocation);
+    const change = moved(before.losses, after.losses);
+    // Nobody found by ARP means that nobody is reached: the one loss is the other's reason.
+    if (name === 'NeighbourUnknown' || name === 'ForwardUnreachable') {
+      expect(change).toEqual({ NeighbourUnknown: 1, ForwardUnreachable: 1 });
+    } else expect(change).toEqual({ [name]: 1 });
+    expectEveryFrameHasAVerdict(after);
+  });
+});
+
+describe('what a drop answers', () => {
+  test('RFC 9293 3.10.7.1: TcpNoFlow with a reset, unless it is one', () => {
+    const bench = new RawBench();
+    bench.sends(tcp({ flags: ACK, seq: 5, ack: 77 }));
+    expect(bench.link.lastTcp).toMatchObject({ seq: 77, flags: 4 });
+    const answered = bench.link.frames.length;
+    bench.sends(tcp({ flags: 4, seq: 5 }), tcp({ flags: 4 | ACK, seq: 5, ack: 77 }));
+    expect(bench.link.frames).toHaveLength(answered);
+  });
+
+  test('RFC 1122 3.2.2.1: an unknown protocol with ICMP 3/2', () => {
+    const bench = new RawBench().sends(ipv4(Buffer.alloc(8), { proto: 132 }));
+    expect(bench.link.frames.at(-1)?.subarray(34, 36)).toEqual(Buffer.from([3, 2]));
+  });
+
+  test('RFC 1122 3.2.2: no ICMP about what came to a group', () => {
+    const bench = new RawBench();
+    const group = { to: BROADCAST_MAC, dst: '255.255.255.255' };
+    bench.sends(ipv4(Buffer.alloc(8), { ...group, proto: 132 }), udp('x', { ...group, dport: 9 }));
+    bench.sends(echo(), echo({ dst: '198.51.100.1' }));
+    expect(bench.link.frames).toEqual([]);
+  });
+
+  test("the gateway's MAC is nobody else's source", () => {
+    const bench = new RawBench().sends(arp(1, '10.0.2.15', '10.0.2.2', { from: GATEWAY_MAC }));
+    expect(bench.network.stats().drops).toEqual({ EthernetBadSource: 1 });
+  });
+});
