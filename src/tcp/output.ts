@@ -51,7 +51,7 @@ export function planSend(tcb: Tcb, to: SendPlan): boolean {
   if (to.kind === 'nothing' && mayAck(tcb)) {
     to.kind = 'ack';
     // RFC 9293 3.8.4: a keep-alive says a sequence number that was acknowledged before.
-    to.seq = tcb.keepaliveDue ? (tcb.sndUna - 1) | 0 : tcb.sndNxt;
+    to.seq = tcb.keepaliveDue ? (tcb.sndUna - 1) | 0 : tcb.bareSeq;
   }
   return to.kind !== 'nothing';
 }

@@ -47,7 +47,7 @@ import type { TcpCounters } from './counters.ts';
 import { Gaps } from './gaps.ts';
 import { NewReno } from './newreno.ts';
 import { Rtt } from './rtt.ts';
-import { seqDiff, seqLeq } from './seq.ts';
+import { seqDiff, seqLeq, seqMin } from './seq.ts';
 import { type Event, nextState, type State } from './state.ts';
 import { timerFired } from './timers.ts';
 
@@ -238,6 +238,14 @@ export class Tcb {
   /** Sequence number behind everything queued: behind our FIN, when it is queued. */
   get sndEnd(): number {
     return (this.dataStart + this.sendRing.length + (this.finQueued && !this.finAcked ? 1 : 0)) | 0;
+  }
+
+  /**
+   * The sequence number of a segment without text: behind everything sent, also where sndNxt went back, or the peer takes
+   * it for an old one; but not beyond the peer's window (a probe of a closed one was).
+   */
+  get bareSeq(): number {
+    return seqMin(this.sndMax, (this.sndUna + this.sndWnd) | 0);
   }
 
   /** Bytes of sequence space that are out and not acknowledged. */

@@ -91,14 +91,14 @@ function stop(tcb: Tcb): void {
 }
 
 /**
- * RST|ACK at the next sequence number we would use: acceptable to a peer in any state that has heard of us (RFC 9293
+ * RST|ACK at the next sequence number: acceptable to a peer in any state that has heard of us (RFC 9293
  * 3.10.5, RFC 5961 3.2). A peer whose SYN we have not answered gets its own number acknowledged (3.10.7.1).
  */
 function sendReset(tcb: Tcb, now: Ms): void {
   if (tcb.state === 'TIME-WAIT' || tcb.state === 'SYN-SENT') return;
   const at = tcb.out.reserve(tcp.MIN_HEADER_LEN);
   if (at < 0) return;
-  const seq = tcb.synAckHeld ? 0 : tcb.sndMax;
+  const seq = tcb.synAckHeld ? 0 : tcb.bareSeq;
   const { memory } = tcb.env.arena;
   writeReset(memory, at, tcb.ownPort, tcb.peerPort, tcb.pseudoSum, seq, tcb.rcvNxt, Flag.Rst | Flag.Ack);
   tcb.out.commit(tcp.MIN_HEADER_LEN);

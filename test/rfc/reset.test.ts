@@ -134,6 +134,16 @@ describe('our reset', () => {
     guest.expects({ flags: 'RA', seq: 4 });
   });
 
+  test('RFC 5961 3.2: behind a probe of a closed window it stays inside of it', () => {
+    const { guest, host, tcb, clock } = established({ wnd: 0 });
+    host.gives('abc');
+    clock.advance(tcb.rtt.rto);
+    guest.expects({ seq: 1, text: 'a' });
+    guest.sends({ ack: 1 });
+    host.aborts();
+    guest.expects({ flags: 'RA', seq: 1 });
+  });
+
   test('says nothing to a guest that has not answered our SYN', () => {
     const { guest, host } = new TcpPeer();
     host.connects();

@@ -171,6 +171,21 @@ describe('RFC 5681 3.2, RFC 6582: fast retransmit and recovery', () => {
   });
 });
 
+test('RFC 9293 3.10.7.4: an ACK after a timeout says the highest number that was sent', () => {
+  const { guest, tcb, clock, wire } = tenInFlight();
+  wire.room = 0;
+  clock.advance(tcb.rtt.rto);
+  wire.room = 1;
+  guest.sends({ ack: 1, data: 'x' });
+  // The segment that is sent again takes the room and carries the ACK.
+  guest.expects({ seq: 1, len: 1460, ack: 2 });
+  guest.sends({ ack: 1, seq: 1, data: 'x' });
+  guest.expectsNothing();
+  wire.room = 1;
+  guest.sends({ ack: 1, seq: 1, data: 'x' });
+  guest.expects({ seq: 1 + 14_600, len: 0, ack: 2 });
+});
+
 describe('congestion window', () => {
   test('RFC 6928 2: ten segments at first', () => {
     tenInFlight();
