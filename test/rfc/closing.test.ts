@@ -268,6 +268,17 @@ describe('TIME-WAIT', () => {
     expect(tcb.state).toBe('TIME-WAIT');
   });
 
+  test('RFC 9293 3.10.7.4 eighth: the FIN again is acknowledged again, and the wait starts anew', () => {
+    const { guest, host, clock } = timeWait();
+    clock.advance(6000);
+    guest.sends({ seq: 1, flags: 'FA' });
+    guest.expects({ flags: 'A', seq: 2, ack: 2 });
+    clock.advance(9999);
+    expect(host.reason).toBe(null);
+    clock.advance(1);
+    expect(host.reason).toBe('normal');
+  });
+
   test('a reset ends it, and it was no failure', () => {
     const { guest, host } = timeWait();
     guest.sends({ flags: 'R', seq: 2 });
