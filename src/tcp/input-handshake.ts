@@ -25,7 +25,7 @@ export function passiveOpen(tcb: Tcb, segment: Segment, now: Ms): void {
   takeSyn(tcb, segment, now);
 }
 
-/** 'go-on' when the segment has made the connection ESTABLISHED and is to be processed further. */
+/** 'go-on' when the segment has made the connection ESTABLISHED: its ACK and window are taken, its text is not. */
 export function processHandshake(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
   return tcb.state === 'SYN-SENT' ? inSynSent(tcb, segment, now) : inSynReceived(tcb, segment, now);
 }

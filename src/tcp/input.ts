@@ -34,8 +34,8 @@ export function segmentArrives(tcb: Tcb, segment: Segment, now: Ms): Drop {
   } else {
     const verdict = checkSynchronized(tcb, segment, now);
     if (verdict !== 'go-on') return verdict;
+    if (!processAck(tcb, segment, now)) return Drop.TcpNotAcceptable;
   }
-  if (!processAck(tcb, segment, now)) return Drop.TcpNotAcceptable;
   if (tcb.state === 'CLOSED') return Drop.None;
   // The sixth step, URG: the pointer is ignored and urgent data delivered in line (RFC 9293 3.8.5, RFC 6093 5).
   const verdict = processText(tcb, segment, now);

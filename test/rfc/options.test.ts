@@ -41,6 +41,17 @@ describe('options of the handshake', () => {
     expect(guest.expects({ len: 1 }).options).toEqual({});
   });
 
+  test('RFC 7323 2.2: the window of a SYN-ACK is not scaled, neither alone nor where SYNs cross', () => {
+    expect(establishedActively({ windShift: 7, wnd: 3000 }).tcb.sndWnd).toBe(3000);
+    const { guest, host, tcb } = new TcpPeer({ windShift: 7, wnd: 3000 });
+    host.connects();
+    guest.sendsSyn();
+    guest.sends({ seq: 0, flags: 'SA', ack: 1 });
+    expect(tcb.sndWnd).toBe(3000);
+    guest.sends({});
+    expect(tcb.sndWnd).toBe(3000 << 7);
+  });
+
   test('RFC 7323 2.3: a shift count over 14 is taken as 14', () => {
     const { tcb } = established({ windShift: 200, wnd: 1000 });
     expect(tcb.sndWnd).toBe(1000 << 14);
