@@ -110,8 +110,9 @@ function takeSyn(tcb: Tcb, segment: Segment, now: Ms): void {
     tcb.tsRecentAt = now;
   }
   // RFC 7323 2.2: both scale or neither does.
+  tcb.windowScaling = options.windShift >= 0;
   tcb.sndWindShift = Math.max(0, options.windShift);
-  tcb.rcvWindShift = options.windShift < 0 ? 0 : shiftFor(tcb.recvRing.limit);
+  tcb.rcvWindShift = tcb.windowScaling ? shiftFor(tcb.recvRing.limit) : 0;
   const theirs = options.mss === 0 ? DEFAULT_MSS : Math.max(MIN_MSS, options.mss);
   // RFC 6691: the peer's MSS counts no options, so ours come off it; never more than our own link takes.
   tcb.sendMss = Math.min(theirs, tcb.env.mtu - 40) - (tcb.timestamps ? TIMESTAMPS_LEN : 0);

@@ -195,7 +195,7 @@ function synOptionsLen(tcb: Tcb): number {
   let len = 4;
   if (asked || tcb.sackPermitted) len += 4;
   if (asked || tcb.timestamps) len += TIMESTAMPS_LEN;
-  if (asked || tcb.rcvWindShift > 0) len += 4;
+  if (asked || tcb.windowScaling) len += 4;
   return len;
 }
 
@@ -206,7 +206,7 @@ function writeSynOptions(tcb: Tcb, at: number, now: Ms): void {
   if (asked || tcb.sackPermitted) end = options.writeSackPermitted(v, end);
   if (asked || tcb.timestamps)
     end = options.writeTimestamps(v, end, (now + tcb.tsOffset) | 0, asked ? 0 : tcb.tsRecent);
-  if (asked || tcb.rcvWindShift > 0) options.writeWindowScale(v, end, tcb.rcvWindShift);
+  if (asked || tcb.windowScaling) options.writeWindowScale(v, end, tcb.rcvWindShift);
 }
 
 function writeOptions(tcb: Tcb, at: number, now: Ms): void {

@@ -161,6 +161,8 @@ export class Tcb {
   peerFinSeq = 0;
 
   // Options in force.
+  /** Both SYNs said a shift, be it 0. RFC 7323 2.2. */
+  windowScaling = false;
   timestamps = false;
   sackPermitted = false;
   readonly tsOffset: number;

@@ -10,6 +10,15 @@ describe('options of the handshake', () => {
     expect(options).toEqual({ mss: 1460, sackPermitted: true, ts: [77, 1000], windShift: 5 });
   });
 
+  test('RFC 7323 2.2: window scale is answered where our own shift is 0, or the guest would not scale', () => {
+    const { guest, host, tcb } = new TcpPeer({ flowBytes: 4096, windShift: 7 });
+    guest.sendsSyn();
+    host.accepts();
+    expect(guest.expects({ flags: 'SA', wnd: 4096 }).options.windShift).toBe(0);
+    guest.sends({ wnd: 100 });
+    expect(tcb.sndWnd).toBe(12_800);
+  });
+
   test('RFC 9293 3.7.1: a SYN without options is answered with the MSS alone, and 536 is assumed', () => {
     const { guest, host, tcb } = new TcpPeer({ mss: 0, windShift: -1 });
     guest.sendsSyn();
