@@ -8,7 +8,7 @@ import { seqDiff, seqLeq, seqLt } from './seq.ts';
 import { DEFAULT_MSS, setState, type Tcb } from './tcb.ts';
 import { armKeepalive } from './timers.ts';
 import { end } from './user.ts';
-import { initialRcvLimit, shiftFor } from './window.ts';
+import { advertiseInSyn, initialRcvLimit, shiftFor } from './window.ts';
 
 const TIMESTAMPS_LEN = 12;
 /** Smallest MSS we take seriously: less would be a way to make us send a frame per byte. RFC 9293 3.7.1, RFC 791. */
@@ -42,6 +42,8 @@ function inSynSent(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
   if (!segment.has(Flag.Syn)) return Drop.TcpNotAcceptable;
   const lost = tcb.retries > 0;
   takeSyn(tcb, segment, now);
+  // What our SYN has promised, counted from the peer's number: text may come with the SYN-ACK.
+  advertiseInSyn(tcb);
   if (!acked) {
     // Simultaneous open, RFC 9293 3.5: our SYN goes out again, as a SYN-ACK.
     setState(tcb, 'rcv-syn');

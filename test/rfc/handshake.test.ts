@@ -185,6 +185,15 @@ describe('active open', () => {
     expect(tcb.state).toBe('FIN-WAIT-1');
   });
 
+  test('RFC 9293 3.10.7.3: text of the SYN-ACK, in the window of our SYN, is taken', () => {
+    const { guest, host } = new TcpPeer();
+    host.connects();
+    guest.expects({ flags: 'S' });
+    guest.sends({ seq: 0, flags: 'SA', ack: 1, data: 'banner' });
+    guest.expects({ flags: 'A', ack: 7 });
+    expect(host.takes()).toBe('banner');
+  });
+
   test('RFC 9293 3.10.7.4: the SYN-ACK again means that our ACK was lost', () => {
     const { guest } = establishedActively();
     guest.sends({ seq: 0, flags: 'SA', ack: 1 });
