@@ -185,18 +185,26 @@ function endingTests(guest: () => Guest): void {
     let connections = 0;
     const server = await listen((socket) => {
       // Lengths from one byte to several segments.
-      const length = 1 + connections++ * 81;
-      socket.write(Buffer.alloc(length, 'x'), () => socket.resetAndDestroy());
+      const answer = Buffer.alloc(1 + connections++ * 81, 'x');
+      socket.once('data', () => socket.write(answer, () => socket.resetAndDestroy()));
     });
-    // What socat prints is the number of bytes and its complaint.
-    const script = `
-      for i in $(seq 100); do
-        n=$(socat -u TCP4:10.0.2.2:${server.port} - 2>/tmp/complaint | wc -c)
-        echo "$n $(grep -c 'Connection reset by peer' /tmp/complaint)"
-      done`;
-    const lines = (await guest().run(script, 120_000)).split('\n');
+    expect(await resets(guest(), server.port)).toEqual(
+      Array.from({ length: 100 }, (_, i) => `${1 + i * 81} reset`),
+    );
     server.close();
-    expect(lines).toEqual(Array.from({ length: 100 }, (_, i) => `${1 + i * 81} 1`));
+  });
+
+  test('a RST as soon as the host has accepted is a RST or a refusal for the guest, never an end', async () => {
+    let connections = 0;
+    const server = await listen((socket) => {
+      connections++;
+      socket.write('all of it', () => socket.resetAndDestroy());
+    });
+    // A RST that is there before Node has looked is a failed connect to it, and what came before the RST is lost.
+    const outcomes = new Set(await resets(guest(), server.port));
+    server.close();
+    expect(connections).toBe(100);
+    expect([...outcomes].filter((outcome) => outcome !== '9 reset' && outcome !== '0 refused')).toEqual([]);
   });
 
   test.for([3, 65_536, 1 << 20])(
@@ -227,6 +235,26 @@ function endingTests(guest: () => Guest): void {
       server.close();
     },
   );
+}
+
+/** Connects and says something, 100 times: how many bytes came back and how it ended. */
+async function resets(guest: Guest, port: number): Promise<string[]> {
+  // Input without an end, so that the guest sends no FIN; with -d socat tells of a reset that it reads.
+  const script = `
+    mkfifo /tmp/endless
+    exec 9<>/tmp/endless
+    for i in $(seq 100); do
+      echo request >&9
+      n=$(socat -d -t 0.01 - TCP4:10.0.2.2:${port} <&9 2>/tmp/complaint | wc -c)
+      case $(cat /tmp/complaint) in
+        *refused*) echo "$n refused" ;;
+        *'reset by peer'* | *'Broken pipe'*) echo "$n reset" ;;
+        *) echo "$n end $(cat /tmp/complaint)" ;;
+      esac
+    done
+    exec 9>&-
+    rm /tmp/endless`;
+  return (await guest.run(script, 120_000)).split('\n');
 }
 
 /** An echo server on the guest's port 7. */
