@@ -30,7 +30,7 @@ interface Probe {
 const ASK_EVERY: Ms = 333;
 const MAX_TRIES = 3;
 /** Callers that wait for one address. */
-const MAX_WAITING = 64;
+const MAX_WAITING = 1024;
 /** Deviates from RFC 5227 2.1.1, which takes up to nine seconds: the cable is in memory, an answer comes at once. */
 const PROBES = 3;
 const PROBE_EVERY: Ms = 20;
