@@ -135,8 +135,11 @@ function established(tcb: Tcb, segment: Segment, lost: boolean, now: Ms): void {
   // RFC 6298 5.2: our SYN was all that was out.
   tcb.rtoAt = NEVER;
   tcb.retries = 0;
-  if (lost) tcb.rtt.afterLostSyn();
-  else if (tcb.timing) tcb.rtt.sample(now - tcb.timedAt);
+  if (lost) {
+    tcb.rtt.afterLostSyn();
+    // RFC 5681 3.1: one segment at first.
+    tcb.congestion.onTimeout(0, true);
+  } else if (tcb.timing) tcb.rtt.sample(now - tcb.timedAt);
   tcb.timing = false;
   if (!segment.has(Flag.Syn)) {
     tcb.sndWnd = segment.wnd << tcb.sndWindShift;

@@ -153,7 +153,7 @@ function noteSent(tcb: Tcb, what: SendPlan, now: Ms): void {
     counters.retransmittedBytes += what.len;
     // Karn's rule: a segment sent twice is not timed.
     if (tcb.timing && seqLt(what.seq, tcb.timedSeq)) tcb.timing = false;
-  } else if (!tcb.timing && !tcb.timestamps) {
+  } else if (!tcb.timing && (!tcb.timestamps || what.kind === 'syn')) {
     tcb.timing = true;
     tcb.timedSeq = end;
     tcb.timedAt = now;

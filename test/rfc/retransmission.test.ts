@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { pattern, textOf } from '../support/segment-bytes.ts';
-import { established, type TcpPeer } from '../support/tcp-peer.ts';
+import { established, TcpPeer } from '../support/tcp-peer.ts';
 
 /** A connection with ten full segments in flight. */
 function tenInFlight(): TcpPeer {
@@ -84,6 +84,29 @@ describe('RFC 6298: the retransmission timer', () => {
       guest.sends({});
     }
     expect(tcb.rtt.rto).toBe(200);
+  });
+
+  test.each([true, false])('the handshake is the first sample; timestamps: %s', (timestamps) => {
+    const { guest, host, tcb, clock } = new TcpPeer({ timestamps });
+    guest.sendsSyn();
+    host.accepts();
+    guest.takesAll();
+    clock.advance(80);
+    guest.sends({});
+    expect(tcb.rtt.srtt).toBe(80);
+    expect(tcb.rtt.rto).toBe(240);
+  });
+
+  test('5.7, RFC 5681 3.1: when the SYN-ACK had to be sent twice, 3 s and one segment', () => {
+    const { guest, host, tcb, clock } = new TcpPeer();
+    guest.sendsSyn();
+    host.accepts();
+    clock.advance(1000);
+    expect(guest.takesAll().length).toBe(2);
+    guest.sends({});
+    expect(tcb.rtt.rto).toBe(3000);
+    host.gives(pattern(10_000));
+    expect(guest.takesAll().length).toBe(1);
   });
 
   test('RFC 5681 3.1: after a timeout one segment, then slow start from there', () => {
