@@ -1,7 +1,7 @@
 // The options that several commands have, and what they mean.
 
 import type { NetworkConfig } from '../network/config.ts';
-import { ConfigError } from '../network/config.ts';
+import { ConfigError, parseConfig } from '../network/config.ts';
 import { parseUserNet, type QemuOption, splitOptions } from '../network/qemu-options.ts';
 import { type Args, type OptionSpec, UsageError } from './args.ts';
 import type { StatsFormat } from './output.ts';
@@ -39,6 +39,13 @@ export const LINK_OPTION: OptionSpec = {
     'the connection ends. The socket of unix:PATH is for its owner only. A comma in PATH is doubled.',
 };
 
+export const RESOLVER_OPTION: OptionSpec = {
+  name: 'resolver',
+  value: 'ADDRESS[:PORT]',
+  many: true,
+  help: "A name server to relay the guests' queries to, instead of those of this host.",
+};
+
 export interface NetOption {
   /** As they were given. */
   readonly base: readonly QemuOption[];
@@ -56,6 +63,21 @@ export function netOption(args: Args): NetOption {
     if (error instanceof ConfigError) throw new UsageError(`--net: ${error.message}`);
     throw error;
   }
+}
+
+/** `config` with what --resolver says. Throws a UsageError. */
+export function withResolvers(config: NetworkConfig, args: Args): NetworkConfig {
+  const resolvers = args.all('resolver');
+  if (resolvers.length === 0) return config;
+  if (config.dns === false) throw new UsageError('--resolver: this network has no name service');
+  const said = { ...config, dns: { ...config.dns, resolvers } };
+  try {
+    parseConfig(said);
+  } catch (error) {
+    if (!(error instanceof ConfigError) || !error.path.startsWith('dns.resolvers')) throw error;
+    throw new UsageError(`--resolver${error.message.slice(error.path.length)}`);
+  }
+  return said;
 }
 
 /** --stats, or null when it is not there. */

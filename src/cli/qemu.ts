@@ -11,7 +11,15 @@ import { LinkNames, listenQemu, type QemuPort } from '../node/qemu-port.ts';
 import { type Args, type Command, UsageError } from './args.ts';
 import { networkLines } from './banner.ts';
 import { openCapture } from './capture-file.ts';
-import { NET_OPTION, netOption, PCAP_OPTION, STATS_OPTION, statsFormat } from './options.ts';
+import {
+  NET_OPTION,
+  netOption,
+  PCAP_OPTION,
+  RESOLVER_OPTION,
+  STATS_OPTION,
+  statsFormat,
+  withResolvers,
+} from './options.ts';
 import { say } from './output.ts';
 import { type PlannedNetwork, planQemu, type QemuPlan } from './qemu-command.ts';
 import { Session, type SessionOptions, within } from './session.ts';
@@ -25,8 +33,12 @@ const NOT_RUN = 126;
 export const qemu: Command = {
   name: 'qemu',
   summary: 'run a QEMU command with its user networking replaced',
-  usage: ["qemu [--net 'user,...'] [--pcap FILE] [--stats text|json]", '    -- qemu-system-x86_64 ...'],
-  options: [NET_OPTION, PCAP_OPTION, STATS_OPTION],
+  usage: [
+    "qemu [--net 'user,...'] [--resolver ADDRESS[:PORT] ...]",
+    '    [--pcap FILE] [--stats text|json]',
+    '    -- qemu-system-x86_64 ...',
+  ],
+  options: [NET_OPTION, RESOLVER_OPTION, PCAP_OPTION, STATS_OPTION],
   notes: [
     'Each -netdev user, -nic user and -net user of the command, or the network that QEMU makes when nothing is said of ' +
       'networks, becomes a stream netdev of the same id with the same NIC and the same options; those of --net come ' +
@@ -51,7 +63,9 @@ async function qemuCommand(args: Args): Promise<number> {
   const format = statsFormat(args);
   networks = new Networks({ format: format ?? 'text', wrap: capture.wrap, events: EVENTS });
   try {
-    for (const network of plan.networks) await networks.open(network);
+    for (const network of plan.networks) {
+      await networks.open({ ...network, config: withResolvers(network.config, args) });
+    }
     const status = await runQemu(plan, relay);
     if (plan.daemonize && status === 0) await networks.untilEmpty();
     if (format !== null) networks.print();

@@ -8,7 +8,16 @@ import { LinkNames, openQemuPort, type QemuPort } from '../node/qemu-port.ts';
 import { type Args, type Command, UsageError } from './args.ts';
 import { linkLines, MAC_LINE, networkLines } from './banner.ts';
 import { openCapture } from './capture-file.ts';
-import { LINK_OPTION, NET_OPTION, netOption, PCAP_OPTION, STATS_OPTION, statsFormat } from './options.ts';
+import {
+  LINK_OPTION,
+  NET_OPTION,
+  netOption,
+  PCAP_OPTION,
+  RESOLVER_OPTION,
+  STATS_OPTION,
+  statsFormat,
+  withResolvers,
+} from './options.ts';
 import { say, version } from './output.ts';
 import { Isolated, type Serving, Shared } from './serving.ts';
 import { within } from './session.ts';
@@ -22,7 +31,8 @@ export const run: Command = {
   summary: 'serve guests on sockets, until SIGINT or SIGTERM',
   usage: [
     'run --link LINK [--link LINK ...]',
-    "    [--net 'user,...'] [--isolated] [--pcap FILE] [--stats text|json]",
+    "    [--net 'user,...'] [--isolated] [--resolver ADDRESS[:PORT] ...]",
+    '    [--pcap FILE] [--stats text|json]',
   ],
   options: [
     LINK_OPTION,
@@ -33,6 +43,7 @@ export const run: Command = {
         'Each guest is alone on a network of its own, as with QEMU itself: every first lease is 10.0.2.15. ' +
         'Without it all guests share one switch. Forwards lead to the first network that is there.',
     },
+    RESOLVER_OPTION,
     PCAP_OPTION,
     STATS_OPTION,
   ],
@@ -46,7 +57,8 @@ export const run: Command = {
 async function runCommand(args: Args): Promise<number> {
   const specs = args.all('link').map(parseLink);
   if (specs.length === 0) throw new UsageError('--link: at least one is needed, such as unix:/tmp/net.sock');
-  const { config, notes } = netOption(args);
+  const { config: said, notes } = netOption(args);
+  const config = withResolvers(said, args);
   const capture = openCapture(args.one('pcap'));
   const end = new End(specs);
   const options = { format: statsFormat(args) ?? 'text', wrap: capture.wrap, events: end.events } as const;
