@@ -14,6 +14,8 @@ import { advertise, advertiseInSyn, windowUpdateDue } from './window.ts';
 const TIMESTAMPS_LEN = 12;
 /** Room for three blocks beside timestamps, four without. RFC 2018 3. */
 const MAX_OPTIONS = tcp.MAX_HEADER_LEN - tcp.MIN_HEADER_LEN;
+/** Bytes of text that a segment keeps beside SACK blocks. */
+const MIN_TEXT = 8;
 
 /** One segment to be sent. */
 export class SendPlan {
@@ -110,12 +112,15 @@ function fullSegment(tcb: Tcb): number {
 }
 
 function sackLen(tcb: Tcb): number {
-  return tcb.sackPermitted && tcb.gaps.count > 0 ? 4 + 8 * sackBlocks(tcb) : 0;
+  const blocks = sackBlocks(tcb);
+  return blocks === 0 ? 0 : 4 + 8 * blocks;
 }
 
+/** As many as fit beside timestamps, and beside some text where the MSS is very small. */
 function sackBlocks(tcb: Tcb): number {
-  const room = MAX_OPTIONS - (tcb.timestamps ? TIMESTAMPS_LEN : 0) - 4;
-  return Math.min(tcb.gaps.count, room >> 3);
+  if (!tcb.sackPermitted || tcb.gaps.count === 0) return 0;
+  const room = Math.min(MAX_OPTIONS - (tcb.timestamps ? TIMESTAMPS_LEN : 0), tcb.sendMss - MIN_TEXT) - 4;
+  return Math.max(0, Math.min(tcb.gaps.count, room >> 3));
 }
 
 function emit(tcb: Tcb, what: SendPlan, now: Ms): boolean {
@@ -213,8 +218,8 @@ function writeOptions(tcb: Tcb, at: number, now: Ms): void {
   const v = tcb.env.arena.memory.view;
   let end = at;
   if (tcb.timestamps) end = options.writeTimestamps(v, end, (now + tcb.tsOffset) | 0, tcb.tsRecent);
-  if (sackLen(tcb) === 0) return;
   const blocks = sackBlocks(tcb);
+  if (blocks === 0) return;
   end = options.writeSackHead(v, end, blocks);
   // RFC 2018 4: the range of the segment that caused this ACK comes first, the others behind it.
   const first = tcb.gaps.recentIndex;

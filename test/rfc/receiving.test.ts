@@ -141,6 +141,19 @@ describe('what is acknowledged when', () => {
   });
 });
 
+test.each([
+  [68, 0],
+  [72, 1],
+  [80, 2],
+  [576, 3],
+])('with an MTU of %i there are %i SACK blocks beside timestamps, and room for text', (mtu, blocks) => {
+  const { guest, host } = established({ mtu, sackPermitted: true, timestamps: true });
+  for (let i = 0; i < 6; i++) guest.sends({ seq: 3 + 2 * i, data: 'x' });
+  expect(guest.takesAll().at(-1)!.options.sack?.length ?? 0).toBe(blocks);
+  host.gives('text');
+  guest.expects({ text: 'text' });
+});
+
 describe('urgent data: RFC 9293 3.8.5, RFC 6093 5', () => {
   test.each([0, 1, 3, 4, 65535])('an urgent pointer of %i changes nothing: delivered in line', (urgent) => {
     const { guest, host } = established();
