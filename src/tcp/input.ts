@@ -10,7 +10,7 @@ import { processFin, processText } from './input-data.ts';
 import { processHandshake } from './input-handshake.ts';
 import type { Segment } from './segment.ts';
 import { seqDiff, seqLeq, seqLt } from './seq.ts';
-import { isSynchronized } from './state.ts';
+import { isClosed, isSynchronized } from './state.ts';
 import type { Tcb } from './tcb.ts';
 import { end } from './user.ts';
 import { rcvWindow } from './window.ts';
@@ -26,7 +26,7 @@ const CHALLENGES_PER_SECOND = 10;
  */
 export function segmentArrives(tcb: Tcb, segment: Segment, now: Ms): Drop {
   tcb.env.counters.segmentsIn++;
-  if (tcb.state === 'CLOSED') return Drop.TcpNoFlow;
+  if (isClosed(tcb.state)) return Drop.TcpNoFlow;
   tcb.lastHeardAt = now;
   if (!isSynchronized(tcb.state)) {
     const verdict = processHandshake(tcb, segment, now);
@@ -36,7 +36,7 @@ export function segmentArrives(tcb: Tcb, segment: Segment, now: Ms): Drop {
     if (verdict !== 'go-on') return verdict;
     if (!processAck(tcb, segment, now)) return Drop.TcpNotAcceptable;
   }
-  if (tcb.state === 'CLOSED') return Drop.None;
+  if (isClosed(tcb.state)) return Drop.None;
   // The sixth step, URG: the pointer is ignored and urgent data delivered in line (RFC 9293 3.8.5, RFC 6093 5).
   const verdict = processText(tcb, segment, now);
   // A FIN counts even where its text had come before, or has to come again.

@@ -56,3 +56,8 @@ export function maySendToUs(state: State): boolean {
 export function isSynchronized(state: State): boolean {
   return state !== 'CLOSED' && state !== 'LISTEN' && state !== 'SYN-SENT' && state !== 'SYN-RECEIVED';
 }
+
+/** There is no connection any more. */
+export function isClosed(state: State): boolean {
+  return state === 'CLOSED';
+}
