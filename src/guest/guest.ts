@@ -10,7 +10,6 @@ import { type Endpoint, formatIpv4Word, ipv4Addr, type Mac } from '../base/addr.
 import { Account } from '../base/arena.ts';
 import type { Ms } from '../base/clock.ts';
 import { DropCounters } from '../base/drop.ts';
-import type { Random } from '../base/random.ts';
 import { Ipv4Output, Route } from '../ip/output.ts';
 import { Reassembly } from '../ip/reassembly.ts';
 import { sendUdp } from '../ip/udp-ports.ts';
@@ -27,45 +26,14 @@ import * as icmp from '../wire/icmpv4.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import { DhcpClientMachine } from './dhcp-client.ts';
 import type { GuestHost } from './guest-host.ts';
+import type { GuestOptions, Ipv4Config, Lease } from './guest-options.ts';
 import { GuestInput } from './input.ts';
 import { GuestNeighbours } from './neighbours.ts';
 import { SocketTable } from './socket-table.ts';
 import { type Acceptor, GuestSocket, type GuestSocketEvents, type SocketOwner } from './tcp-socket.ts';
 import { type GuestUdpEvents, GuestUdpSocket, type UdpOwner } from './udp-socket.ts';
 
-export interface GuestOptions {
-  /** The network it is on, where both share their memory and time, or createGuestHost(). */
-  readonly host: GuestHost;
-  readonly random: Random;
-  /** Its end of the cable: createPair(...).peer. */
-  readonly link: Link;
-  /** Default: a locally administered one, random. */
-  readonly mac?: Mac;
-  /** What it calls itself in DHCP. Default null: nothing. */
-  readonly hostname?: string | null;
-  /** Bytes buffered for one connection, each direction, a power of two. Default 1 MiB. */
-  readonly flowBytes?: number;
-  /** TIME-WAIT in ms. Default 10 s. */
-  readonly timeWait?: Ms;
-  /** Initial sequence numbers, for tests. Default: by RFC 6528. */
-  readonly iss?: () => number;
-}
-
-/** What a machine has to know before it can send. Addresses are IPv4 words. */
-export interface Ipv4Config {
-  readonly address: number;
-  readonly mask: number;
-  /** null: nothing beyond the own network can be reached. */
-  readonly router: number | null;
-  readonly mtu: number;
-}
-
-/** A lease, and everything else that the server said. */
-export interface Lease extends Ipv4Config {
-  /** `10.0.2.15`. */
-  readonly text: string;
-  readonly parameters: DhcpParameters;
-}
+export type { GuestOptions, Ipv4Config, Lease };
 
 const DEFAULT_FLOW_BYTES = 1 << 20;
 const DEFAULT_TIME_WAIT: Ms = 10_000;

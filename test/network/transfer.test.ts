@@ -221,32 +221,33 @@ describe.each([
 });
 
 describe('what the host hears', () => {
-  test("a guest's reset is ECONNRESET", async () => {
+  /** `act` once the host has heard the guest: the host's error. */
+  async function errorAfter(act: (guest: EmbeddedGuest, socket: GuestSocket) => void) {
     const { guest } = await boot(false);
+    let opened: GuestSocket | null = null;
     let told: (code: string | undefined) => void = () => {};
-    const error = new Promise<string | undefined>((resolve) => (told = resolve));
+    const error = new Promise<string | undefined>((resolve) => {
+      told = resolve;
+    });
     const port = await serve((socket) => {
       socket.on('error', (e: NodeJS.ErrnoException) => told(e.code));
-      socket.on('data', () => {});
+      socket.on('data', () => act(guest, opened!));
     });
     guest.connectTcp(to('10.0.2.2', port), {
       onOpen: (socket) => {
+        opened = socket;
         socket.write(Buffer.from('hello'));
-        setTimeout(() => socket.reset(), 10);
       },
     });
-    expect(await error).toBe('ECONNRESET');
+    return error;
+  }
+
+  test("a guest's reset is ECONNRESET", async () => {
+    expect(await errorAfter((_guest, socket) => socket.reset())).toBe('ECONNRESET');
   });
 
   test('a guest whose cable is pulled is ECONNRESET as well', async () => {
-    const { guest } = await boot(false);
-    let told: (code: string | undefined) => void = () => {};
-    const error = new Promise<string | undefined>((resolve) => (told = resolve));
-    const port = await serve((socket) =>
-      socket.on('error', (e: NodeJS.ErrnoException) => told(e.code)).resume(),
-    );
-    guest.connectTcp(to('10.0.2.2', port), { onOpen: () => setTimeout(() => guest.close(), 10) });
-    expect(await error).toBe('ECONNRESET');
+    expect(await errorAfter((guest) => guest.close())).toBe('ECONNRESET');
   });
 });
 
