@@ -270,6 +270,7 @@ export function checkTcb(tcb: Tcb): void {
   assert(seqLeq(tcb.sndMax, tcb.sndEnd) || tcb.state === 'CLOSED', 'sndMax <= end of the queue');
   assert(seqLeq(tcb.rcvNxt, tcb.rcvAdv), 'rcvNxt <= rcvAdv');
   assert(tcb.recvRing.length <= tcb.recvRing.limit, 'receive ring within its limit');
+  assert(seqDiff(tcb.rcvAdv, tcb.rcvNxt) <= tcb.recvRing.room, 'the ring has room for the window');
   assert(tcb.sendRing.length <= tcb.sendRing.limit, 'send ring within its limit');
   assert(
     tcb.gaps.count === 0 || seqDiff(tcb.gaps.left(0), tcb.rcvNxt) > 0,

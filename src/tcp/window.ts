@@ -16,16 +16,31 @@ export function shiftFor(bytes: number): number {
 /** The window field of the next segment; moves rcvAdv when it says more than before. Not for SYNs. */
 export function advertise(tcb: Tcb): number {
   const shift = tcb.rcvWindShift;
-  const unit = (1 << shift) - 1;
-  const promised = seqDiff(tcb.rcvAdv, tcb.rcvNxt);
-  // Rounded up, so that the edge does not move left by the bits that the shift loses.
-  let field = (promised + unit) >>> shift;
-  const willing = willingWindow(tcb) >>> shift;
-  if (willing > field) field = willing;
+  const promised = rcvWindow(tcb);
+  let field = sayable(tcb, promised);
+  const willing = willingWindow(tcb);
+  // RFC 9293 3.8.6.2.2 (MUST-39): the edge moves by a worthwhile step or not at all.
+  if (willing - promised >= worthwhile(tcb)) field = Math.max(field, willing >>> shift);
   field = Math.min(field, MAX_FIELD);
   const edge = (tcb.rcvNxt + (field << shift)) | 0;
   if (seqDiff(edge, tcb.rcvAdv) > 0) tcb.rcvAdv = edge;
   return field;
+}
+
+/**
+ * The field for what was promised: rounded up, so that the edge does not move left by the bits that the shift loses.
+ * Where the ring could not keep what that adds, rounded down: the peer sees the edge move left by less than one unit of
+ * the shift, and what it sends up to the old edge is still taken. RFC 7323 2.4.
+ */
+function sayable(tcb: Tcb, promised: number): number {
+  const shift = tcb.rcvWindShift;
+  const field = (promised + (1 << shift) - 1) >>> shift;
+  return field << shift <= tcb.recvRing.room ? field : promised >>> shift;
+}
+
+/** RFC 9293 3.8.6.2.2: Fr = 1/2. */
+function worthwhile(tcb: Tcb): number {
+  return Math.min(tcb.sendMss, tcb.rcvLimit / 2);
 }
 
 /** The window of our SYN or SYN-ACK, never scaled; sets rcvAdv. RFC 7323 2.2. */

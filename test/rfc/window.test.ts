@@ -11,11 +11,11 @@ describe('the window we advertise', () => {
       guest.sends({ data });
       sent.push(data);
     }
-    expect(guest.takesAll().at(-1)!.wnd).toBe(536);
-    guest.sends({ data: 'y'.repeat(536) });
-    guest.expects({ ack: 65537, wnd: 0 });
-    expect(host.takes()).toBe(sent.join('') + 'y'.repeat(536));
-    guest.expects({ flags: 'A', ack: 65537, wnd: 65535 });
+    expect(guest.takesAll().at(-1)!.wnd).toBe(535);
+    guest.sends({ data: 'y'.repeat(535) });
+    guest.expects({ ack: 65536, wnd: 0 });
+    expect(host.takes()).toBe(sent.join('') + 'y'.repeat(535));
+    guest.expects({ flags: 'A', ack: 65536, wnd: 65535 });
   });
 
   test('RFC 9293 3.8.6.2.2: it does not reopen by crumbs', () => {
@@ -31,6 +31,50 @@ describe('the window we advertise', () => {
     host.takes();
     guest.expects({ wnd: 4096 });
   });
+
+  test('RFC 9293 3.8.6.2.2 (MUST-39): an ACK does not offer crumbs either', () => {
+    const { guest, host } = established({ flowBytes: 4096, windShift: -1 });
+    guest.sends({ data: 'x'.repeat(4096) });
+    guest.expects({ wnd: 0 });
+    host.takes(100);
+    guest.sends({ data: 'y' });
+    guest.expects({ ack: 4097, wnd: 0 });
+    host.takes(1360);
+    guest.sends({ seq: 4097, data: 'y' });
+    guest.expects({ ack: 4097, wnd: 1460 });
+  });
+
+  test.each([1, 7, 100, 1000])(
+    'RFC 7323 2.4: segments of %i bytes fill a scaled window to its end',
+    (size) => {
+      const { guest, host, tcb } = established({
+        flowBytes: 4 << 20,
+        mtu: 576,
+        mss: 536,
+        arenaBytes: 32 << 20,
+      });
+      for (let i = 0; i < 200; i++) {
+        guest.sends({ data: pattern(32_768) });
+        host.takes();
+      }
+      guest.takesAll();
+      expect(tcb.rcvLimit).toBe(4 << 20);
+      while (tcb.recvRing.room > 3000) {
+        const { room } = tcb.recvRing;
+        guest.sends({ data: pattern(Math.min(60_000, room - 2000)) });
+        expect(tcb.recvRing.room).toBeLessThan(room);
+      }
+      let wnd = guest.takesAll().at(-1)!.wnd << tcb.rcvWindShift;
+      for (let turn = 0; wnd > 0 && turn < 10_000; turn++) {
+        const before = tcb.rcvNxt;
+        guest.sends({ data: pattern(Math.min(size, wnd)) });
+        expect((tcb.rcvNxt - before) | 0).toBe(Math.min(size, wnd));
+        wnd = guest.takesAll().at(-1)!.wnd << tcb.rcvWindShift;
+      }
+      expect(wnd).toBe(0);
+      expect(tcb.recvRing.room).toBeLessThan(128);
+    },
+  );
 
   test('windows beyond 64 KiB are usable, and the limit grows with what is delivered', () => {
     const { guest, host, tcb } = established({ flowBytes: 1 << 20 });
