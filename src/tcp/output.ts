@@ -7,6 +7,7 @@ import * as tcp from '../wire/tcp.ts';
 import { Flag } from '../wire/tcp.ts';
 import * as options from '../wire/tcp-options.ts';
 import { seqDiff, seqLt, seqMax } from './seq.ts';
+import { maySendToUs } from './state.ts';
 import type { Tcb } from './tcb.ts';
 import { armTimer } from './timers.ts';
 import { advertise, advertiseInSyn, windowUpdateDue } from './window.ts';
@@ -60,7 +61,7 @@ export function planSend(tcb: Tcb, to: SendPlan): boolean {
 
 function mayAck(tcb: Tcb): boolean {
   if (tcb.state === 'SYN-SENT' || tcb.synAckHeld) return false;
-  return tcb.ackPending || tcb.keepaliveDue || (tcb.state !== 'SYN-RECEIVED' && windowUpdateDue(tcb));
+  return tcb.ackPending || tcb.keepaliveDue || (maySendToUs(tcb.state) && windowUpdateDue(tcb));
 }
 
 function planHandshake(tcb: Tcb, to: SendPlan): void {

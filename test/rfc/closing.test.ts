@@ -260,6 +260,17 @@ describe('half-close', () => {
   });
 });
 
+test('whoever has closed needs no window: none is told when the host reads on', () => {
+  const { guest, host, tcb } = established({ flowBytes: 4096, windShift: -1 });
+  guest.sends({ data: 'x'.repeat(4000), flags: 'FA' });
+  guest.expects({ ack: 4002 });
+  host.takes();
+  guest.expectsNothing();
+  host.closes();
+  guest.expects({ flags: 'FA' });
+  expect(tcb.state).toBe('LAST-ACK');
+});
+
 describe('TIME-WAIT', () => {
   test('anything but a reset is answered with an ACK', () => {
     const { guest, tcb } = timeWait();
