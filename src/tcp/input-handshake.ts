@@ -3,12 +3,13 @@
 import { type Ms, NEVER } from '../base/clock.ts';
 import { Drop } from '../base/drop.ts';
 import { Flag } from '../wire/tcp.ts';
+import { challenge } from './input.ts';
 import type { Segment } from './segment.ts';
 import { seqDiff, seqLeq, seqLt } from './seq.ts';
 import { DEFAULT_MSS, setState, type Tcb } from './tcb.ts';
 import { armKeepalive } from './timers.ts';
 import { end } from './user.ts';
-import { advertiseInSyn, initialRcvLimit, shiftFor } from './window.ts';
+import { advertiseInSyn, initialRcvLimit, rcvWindow, shiftFor } from './window.ts';
 
 const TIMESTAMPS_LEN = 12;
 /** Smallest MSS we take seriously: less would be a way to make us send a frame per byte. RFC 9293 3.7.1, RFC 791. */
@@ -61,17 +62,16 @@ function inSynSent(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
 /** RFC 9293 3.10.7.4 for SYN-RECEIVED. */
 function inSynReceived(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
   const from = seqDiff(segment.seq, tcb.rcvNxt);
+  const inWindow = from >= 0 && from <= rcvWindow(tcb);
   if (segment.has(Flag.Rst)) {
-    if (from !== 0) return Drop.TcpNotAcceptable;
-    end(tcb, 'peer-reset', now);
-    return Drop.None;
+    if (from === 0) end(tcb, 'peer-reset', now);
+    else if (inWindow) challenge(tcb, now);
+    return from === 0 ? Drop.None : Drop.TcpNotAcceptable;
   }
   if (segment.has(Flag.Syn)) {
-    if (segment.seq !== tcb.irs) return Drop.TcpNotAcceptable;
-    // The peer's SYN again. Before accept() it is only counted; after, the SYN-ACK was lost.
-    if (!tcb.synAckHeld && !segment.has(Flag.Ack)) resendSynAck(tcb);
-    if (!segment.has(Flag.Ack)) return Drop.None;
-  } else if (from < 0 || from > seqDiff(tcb.rcvAdv, tcb.rcvNxt)) {
+    const verdict = synAgain(tcb, segment, now);
+    if (verdict !== 'go-on') return verdict;
+  } else if (!inWindow) {
     tcb.ackPending = true;
     tcb.user.wantOutput();
     return Drop.TcpNotAcceptable;
@@ -83,6 +83,24 @@ function inSynReceived(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
   established(tcb, segment, tcb.retries > 0, now);
   stripSyn(segment);
   return 'go-on';
+}
+
+/** A SYN in SYN-RECEIVED; 'go-on': it acknowledges ours. */
+function synAgain(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
+  if (segment.seq !== tcb.irs) {
+    // The peer has begun anew. As long as it has not heard of us, so do we; else we ask (RFC 5961 4.2), and its reset
+    // clears the way.
+    if (tcb.synAckHeld && !segment.has(Flag.Ack)) {
+      takeSyn(tcb, segment, now);
+      return Drop.None;
+    }
+    challenge(tcb, now);
+    return Drop.TcpNotAcceptable;
+  }
+  if (segment.has(Flag.Ack)) return 'go-on';
+  // The same SYN again. Before accept() it is only counted; after, the SYN-ACK was lost.
+  if (!tcb.synAckHeld) resendSynAck(tcb);
+  return Drop.None;
 }
 
 /** The SYN has been taken: what is left of the segment begins behind it. */

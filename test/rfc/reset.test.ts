@@ -175,10 +175,46 @@ describe('RST in SYN-RECEIVED', () => {
     expect(host.heard).toEqual(['closed: peer-reset']);
   });
 
+  test('RFC 5961 3.2: elsewhere in the window it is asked back, and ignored outside of it', () => {
+    const { guest, host, tcb } = new TcpPeer();
+    guest.sendsSyn();
+    host.accepts();
+    guest.takesAll();
+    guest.sends({ flags: 'R', seq: 2 });
+    guest.expects({ flags: 'A', seq: 1, ack: 1 });
+    guest.sends({ flags: 'R', seq: 70_000 });
+    guest.sends({ flags: 'R', seq: 0 });
+    guest.expectsNothing();
+    expect(tcb.state).toBe('SYN-RECEIVED');
+  });
+
   test('also while the SYN-ACK is held', () => {
     const { guest, host } = new TcpPeer();
     guest.sendsSyn();
     guest.sends({ flags: 'R', seq: 1 });
     expect(host.heard).toEqual(['closed: peer-reset']);
+  });
+});
+
+describe('a guest that begins anew from the same port', () => {
+  test('while the SYN-ACK is held: the new SYN takes the place of the old', () => {
+    const { guest, host, tcb } = new TcpPeer({ irs: 5000 });
+    guest.sendsSyn();
+    guest.sends({ seq: 77_000, flags: 'S', options: { mss: 900 } });
+    guest.expectsNothing();
+    host.accepts();
+    guest.expects({ flags: 'SA', seq: 0, ack: 1 });
+    expect([tcb.irs, tcb.sendMss]).toEqual([82_000, 900]);
+  });
+
+  test('RFC 5961 4.2: after it, a challenge; the guest answers with a reset and is free to open', () => {
+    const { guest, host } = new TcpPeer();
+    guest.sendsSyn();
+    host.accepts();
+    guest.takesAll();
+    guest.sends({ seq: 77_000, flags: 'S' });
+    guest.expects({ flags: 'A', seq: 1, ack: 1 });
+    guest.sends({ seq: 1, flags: 'R' });
+    expect(host.reason).toBe('peer-reset');
   });
 });
