@@ -2,7 +2,6 @@
 // fails: add it to src/base/drop.ts, then here, then to the code.
 
 import { describe, expect, test } from 'vitest';
-import { Account } from '../src/base/arena.ts';
 import { type DropName, dropNames, type LossName, lossNames } from '../src/base/drop.ts';
 import type { NetworkConfig } from '../src/network/config.ts';
 import type { NetworkStats } from '../src/network/stats.ts';
@@ -23,6 +22,7 @@ import {
   udp,
 } from './support/raw-frames.ts';
 import { RawBench, type RawLink } from './support/raw-guest.ts';
+import { starve } from './support/starve.ts';
 
 /** Everything but the last frame of the story; the returned function tells it. */
 type Story = (bench: RawBench) => (() => void) | Promise<() => void>;
@@ -45,15 +45,6 @@ function other(bench: RawBench, maxFrame = 1514): RawLink {
   const link = bench.plug('raw1', maxFrame);
   link.sends(arp(1, '10.0.2.16', '10.0.2.2', { from: OTHER_MAC }));
   return link;
-}
-
-/** Takes all the arena there is. */
-function takeArena(bench: RawBench): void {
-  const { arena } = bench.network;
-  const account = new Account();
-  // As a guest with flows, or half would be kept for the others.
-  account.flows = 1;
-  for (let size = arena.size; size >= 4096; size /= 2) while (arena.take(size, account) >= 0);
 }
 
 const bootp = (bytes: Buffer): Buffer =>
@@ -127,7 +118,7 @@ const drops: Readonly<Record<Exclude<DropName, 'None'>, Provocation>> = {
   TcpArenaFull: {
     story: (bench) => {
       const next = bench.connected();
-      takeArena(bench);
+      starve(bench.network.arena);
       return () => bench.sends(tcp({ ...next, flags: ACK | PSH }, 'no room'));
     },
   },

@@ -83,16 +83,16 @@ export class Download {
     return !this.paused;
   }
 
-  /** Bytes were acknowledged: there may be room to read on. */
-  spaceFreed(stream: HostStream): void {
+  /** Bytes were acknowledged: there may be room to read on. `stream` null: it is closed, and what it gave is all. */
+  spaceFreed(stream: HostStream | null): void {
     if (this.spill !== null) this.retrySpill(stream, this.context.turn.now);
     const { sendRing } = this.tcb;
     // Not for every ACK: once there is room for a few reads.
     if (this.paused && sendRing.room >= Math.min(4 * PAD_BYTES, sendRing.limit / 2)) this.resume(stream);
   }
 
-  resume(stream: HostStream): void {
-    if (!this.paused || this.finished || this.spill !== null) return;
+  resume(stream: HostStream | null): void {
+    if (stream === null || !this.paused || this.finished || this.spill !== null) return;
     this.paused = false;
     stream.resume();
   }
@@ -122,7 +122,7 @@ export class Download {
     this.context.timers.arm(this.retry, now + SPILL_RETRY);
   }
 
-  private retrySpill(stream: HostStream, now: Ms): void {
+  private retrySpill(stream: HostStream | null, now: Ms): void {
     const { sendRing } = this.tcb;
     const spill = this.spill!;
     if (!sendRing.ensure(sendRing.length + spill.length)) {

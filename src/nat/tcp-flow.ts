@@ -201,8 +201,8 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   }
 
   onSendSpace(): void {
-    if (this.phase !== 'open' || this.stream === null) return;
-    if (!this.streamClosed) this.download.spaceFreed(this.stream);
+    if (this.phase !== 'open') return;
+    this.download.spaceFreed(this.streamClosed ? null : this.stream);
     if (this.resetDue && this.download.isDelivered) this.abort('host-reset');
   }
 
@@ -294,7 +294,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   }
 
   private resume(): void {
-    if (this.stream !== null && !this.streamClosed) this.download.resume(this.stream);
+    this.download.resume(this.streamClosed ? null : this.stream);
   }
 
   // Ends

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { EmbeddedGuest } from '../../src/guest/guest.ts';
 import { NetworkBench, SocketRecord, to } from '../support/guest-bench.ts';
 import { pattern } from '../support/link-bench.ts';
+import { starve } from '../support/starve.ts';
 
 const SYN_ACK = 'Flags [S.]';
 const RESET = 'Flags [R.]';
@@ -182,6 +183,27 @@ describe('data and the end', () => {
     expect(bench.ended.map((flow) => flow.reason)).toEqual(['host-reset']);
     expect(await bench.close()).toEqual(NOTHING);
   });
+
+  test.each([true, false])(
+    'what the arena had no room for comes later; the host resets meanwhile: %s',
+    async (resets) => {
+      connected();
+      const giveBack = starve(bench.network.arena);
+      const data = pattern(10, 10_000);
+      bench.host.stream.gives(data);
+      bench.clock.advance(100);
+      expect(bench.network.stats().losses).toEqual({ ArenaFull: 1 });
+      expect(record.bytes).toHaveLength(0);
+      if (resets) bench.host.stream.fail('reset');
+      else bench.host.stream.ends();
+      bench.clock.advance(100);
+      giveBack();
+      bench.clock.advance(100);
+      expect(record.bytes.equals(data)).toBe(true);
+      expect(record.events).toEqual(['open', resets ? 'reset' : 'end']);
+      expect(await bench.close()).toEqual(NOTHING);
+    },
+  );
 
   test('a guest that does not read closes its window; nothing is lost when it reads again', async () => {
     bench.keepLines = false;
