@@ -11,6 +11,7 @@ import type { Endpoint } from '../base/addr.ts';
 import type { Account } from '../base/arena.ts';
 import type { Ms } from '../base/clock.ts';
 import { Region } from '../base/region.ts';
+import { Timer } from '../base/timers.ts';
 import type { Egress, Turn } from '../base/turn.ts';
 import type { Ipv4Output, Route } from '../ip/output.ts';
 import { output } from '../tcp/output.ts';
@@ -57,6 +58,8 @@ export interface SocketOwner {
 /** Who takes a connection that somebody else has begun; null: reset it. */
 export type Acceptor = (socket: GuestSocket) => GuestSocketEvents | null;
 
+const ROOM_RETRY: Ms = 20;
+
 const region = new Region();
 
 export class GuestSocket implements TcpUser, SegmentOut, Egress {
@@ -78,6 +81,8 @@ export class GuestSocket implements TcpUser, SegmentOut, Egress {
   private inEgress = false;
   /** fill() was told that there is no room. */
   private refused = false;
+  /** Asks again where it was the arena that had none, and no ACK will say when it has. */
+  private readonly roomTimer = new Timer(() => this.onSendSpace());
   // What is to be told.
   private openDue = false;
   private readableDue = false;
@@ -137,17 +142,15 @@ export class GuestSocket implements TcpUser, SegmentOut, Egress {
   fill(most: number, make: (off: number, len: number) => number): number {
     if (!this.isOpenForWriting) return 0;
     const { sendRing } = this.tcb;
-    const wanted = Math.min(most, sendRing.room);
+    const wanted = this.ensureRoom(Math.min(most, sendRing.room));
     let made = 0;
-    if (sendRing.ensure(sendRing.length + wanted)) {
-      while (made < wanted) {
-        sendRing.writable(region);
-        const len = Math.min(region.len, wanted - made);
-        const part = make(region.off, len);
-        sendRing.extend(part);
-        made += part;
-        if (part < len) return this.filled(made);
-      }
+    while (made < wanted) {
+      sendRing.writable(region);
+      const len = Math.min(region.len, wanted - made);
+      const part = make(region.off, len);
+      sendRing.extend(part);
+      made += part;
+      if (part < len) return this.filled(made);
     }
     if (made < most) this.refused = true;
     return this.filled(made);
@@ -268,6 +271,7 @@ export class GuestSocket implements TcpUser, SegmentOut, Egress {
     if (!this.refused || (sendRing.length > 0 && sendRing.room < sendRing.limit / 4)) return;
     this.refused = false;
     this.writableDue = true;
+    this.wantOutput();
   }
 
   wantOutput(): void {
@@ -281,6 +285,14 @@ export class GuestSocket implements TcpUser, SegmentOut, Egress {
 
   private get isOpenForWriting(): boolean {
     return !this.over && !this.tcb.finQueued && this.tcb.state !== 'CLOSED';
+  }
+
+  /** Storage for `wanted` more bytes, or for as many as the arena has room for: how many. */
+  private ensureRoom(wanted: number): number {
+    const { sendRing } = this.tcb;
+    if (sendRing.ensure(sendRing.length + wanted)) return wanted;
+    this.owner.env.timers.arm(this.roomTimer, this.owner.now() + ROOM_RETRY);
+    return Math.max(0, Math.min(wanted, sendRing.storage - sendRing.length));
   }
 
   private filled(len: number): number {
@@ -334,6 +346,7 @@ export class GuestSocket implements TcpUser, SegmentOut, Egress {
   private finish(): void {
     if (this.over) return;
     this.over = true;
+    this.owner.env.timers.disarm(this.roomTimer);
     user.freeRings(this.tcb);
     this.owner.forget(this);
   }

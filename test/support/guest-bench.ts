@@ -8,6 +8,7 @@ import { EmbeddedGuest, type GuestOptions, type Lease } from '../../src/guest/gu
 import { createGuestHost } from '../../src/guest/guest-host.ts';
 import type { GuestClose, GuestSocket, GuestSocketEvents } from '../../src/guest/tcp-socket.ts';
 import { captureLink } from '../../src/link/capture.ts';
+import type { Link } from '../../src/link/link.ts';
 import { createPair } from '../../src/link/pair.ts';
 import type { NetworkConfig } from '../../src/network/config.ts';
 import type { FlowEnded, NetworkEvents } from '../../src/network/events.ts';
@@ -22,6 +23,8 @@ export interface PlugOptions extends Partial<Omit<GuestOptions, 'host' | 'link'>
   readonly maxFrame?: number;
   /** Memory and turns of its own, as a machine behind an emulator's cable has them. */
   readonly alone?: boolean;
+  /** What is between the network's end of the cable and the network. */
+  readonly wrap?: (link: Link) => Link;
 }
 
 export class NetworkBench {
@@ -52,10 +55,10 @@ export class NetworkBench {
 
   /** A guest without an address on a cable of its own. */
   plug(name: string, options: PlugOptions = {}): EmbeddedGuest {
-    const { maxFrame = 1514, alone = false, ...rest } = options;
+    const { maxFrame = 1514, alone = false, wrap = (link) => link, ...rest } = options;
     const pair = createPair(name, maxFrame);
     this.network.attach(
-      captureLink(pair.link, {
+      captureLink(wrap(pair.link), {
         record: (direction, memory, off, len) => {
           if (!this.keepLines) return;
           this.lines.push(`${direction === 'from-guest' ? '>' : '<'} ${describeFrame(memory, off, len)}`);
@@ -143,7 +146,9 @@ export class SocketRecord implements GuestSocketEvents {
     this.events.push('end');
   }
 
-  onClose(_socket: GuestSocket, reason: GuestClose): void {
+  onClose(socket: GuestSocket, reason: GuestClose): void {
+    this.reads = true;
+    if (socket.readable > 0) this.onReadable(socket);
     this.events.push(reason);
   }
 
@@ -151,6 +156,10 @@ export class SocketRecord implements GuestSocketEvents {
   write(bytes: Uint8Array | string): void {
     this.pending.push(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
     this.flush();
+  }
+
+  get isAllWritten(): boolean {
+    return this.pending.length === 0;
   }
 
   get bytes(): Buffer {
