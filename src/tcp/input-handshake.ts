@@ -34,7 +34,7 @@ export function processHandshake(tcb: Tcb, segment: Segment, now: Ms): Drop | 'g
 /** RFC 9293 3.10.7.3. */
 function inSynSent(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
   const acked = segment.has(Flag.Ack);
-  if (acked && (seqLeq(segment.ack, tcb.iss) || seqLt(tcb.sndMax, segment.ack))) return Drop.TcpNotAcceptable;
+  if (acked && (seqLeq(segment.ack, tcb.iss) || seqLt(tcb.sndMax, segment.ack))) return refuse(tcb, segment);
   if (segment.has(Flag.Rst)) {
     if (!acked) return Drop.TcpNotAcceptable;
     end(tcb, 'peer-reset', now);
@@ -77,12 +77,21 @@ function inSynReceived(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
     return Drop.TcpNotAcceptable;
   }
   if (!segment.has(Flag.Ack) || tcb.synAckHeld) return Drop.TcpNotAcceptable;
-  // Fifth: an ACK of anything but our SYN is answered with a reset by whoever has no such connection; here it is dropped.
-  if (!seqLt(tcb.sndUna, segment.ack) || seqLt(tcb.sndMax, segment.ack)) return Drop.TcpNotAcceptable;
+  if (!seqLt(tcb.sndUna, segment.ack) || seqLt(tcb.sndMax, segment.ack)) return refuse(tcb, segment);
   setState(tcb, 'rcv-ack-of-syn');
   established(tcb, segment, tcb.retries > 0, now);
   stripSyn(segment);
   return 'go-on';
+}
+
+/** An ACK of what is not our SYN: the peer holds a connection that we know nothing of. RFC 9293 3.10.7.3, 3.10.7.4 fifth. */
+function refuse(tcb: Tcb, segment: Segment): Drop {
+  if (!segment.has(Flag.Rst)) {
+    tcb.refusalDue = true;
+    tcb.refusedAck = segment.ack;
+    tcb.user.wantOutput();
+  }
+  return Drop.TcpNotAcceptable;
 }
 
 /** A SYN in SYN-RECEIVED; 'go-on': it acknowledges ours. */

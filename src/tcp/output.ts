@@ -6,6 +6,7 @@ import { finish } from '../wire/checksum.ts';
 import * as tcp from '../wire/tcp.ts';
 import { Flag } from '../wire/tcp.ts';
 import * as options from '../wire/tcp-options.ts';
+import { writeReset } from './reset.ts';
 import { seqDiff, seqLt, seqMax } from './seq.ts';
 import { maySendToUs } from './state.ts';
 import type { Tcb } from './tcb.ts';
@@ -20,7 +21,7 @@ const MIN_TEXT = 8;
 
 /** One segment to be sent. */
 export class SendPlan {
-  kind: 'nothing' | 'syn' | 'data' | 'ack' = 'nothing';
+  kind: 'nothing' | 'syn' | 'data' | 'ack' | 'refusal' = 'nothing';
   seq = 0;
   /** Bytes of payload. */
   len = 0;
@@ -49,7 +50,11 @@ export function planSend(tcb: Tcb, to: SendPlan): boolean {
   to.kind = 'nothing';
   to.len = 0;
   to.flags = Flag.Ack;
-  if (tcb.state === 'SYN-SENT' || tcb.state === 'SYN-RECEIVED') planHandshake(tcb, to);
+  if (tcb.refusalDue) {
+    to.kind = 'refusal';
+    to.seq = tcb.refusedAck;
+    to.flags = Flag.Rst;
+  } else if (tcb.state === 'SYN-SENT' || tcb.state === 'SYN-RECEIVED') planHandshake(tcb, to);
   else if (!planAgain(tcb, to)) planNew(tcb, to);
   if (to.kind === 'nothing' && mayAck(tcb)) {
     to.kind = 'ack';
@@ -125,6 +130,7 @@ function sackBlocks(tcb: Tcb): number {
 }
 
 function emit(tcb: Tcb, what: SendPlan, now: Ms): boolean {
+  if (what.kind === 'refusal') return emitRefusal(tcb, what);
   const isSyn = what.kind === 'syn';
   const optionsLen = isSyn ? synOptionsLen(tcb) : (tcb.timestamps ? TIMESTAMPS_LEN : 0) + sackLen(tcb);
   const header = tcp.MIN_HEADER_LEN + optionsLen;
@@ -142,6 +148,17 @@ function emit(tcb: Tcb, what: SendPlan, now: Ms): boolean {
   tcp.setChecksum(v, at, finish(sum));
   tcb.out.commit(header + what.len);
   noteSent(tcb, what, now);
+  return true;
+}
+
+function emitRefusal(tcb: Tcb, what: SendPlan): boolean {
+  const at = tcb.out.reserve(tcp.MIN_HEADER_LEN);
+  if (at < 0) return false;
+  writeReset(tcb.env.arena.memory, at, tcb.ownPort, tcb.peerPort, tcb.pseudoSum, what.seq, 0, what.flags);
+  tcb.out.commit(tcp.MIN_HEADER_LEN);
+  tcb.refusalDue = false;
+  tcb.env.counters.segmentsOut++;
+  tcb.env.counters.resetsOut++;
   return true;
 }
 

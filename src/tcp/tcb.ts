@@ -181,6 +181,9 @@ export class Tcb {
   resendOne = false;
   probe = false;
   keepaliveDue = false;
+  /** The peer acknowledged in the handshake what we never sent: a reset with this number tells it. */
+  refusalDue = false;
+  refusedAck = 0;
   /** Challenge ACKs left in this second of the clock. RFC 5961 7. */
   challengeSecond = -1;
   challengesLeft = 0;

@@ -91,6 +91,35 @@ describe('passive open', () => {
   });
 });
 
+describe('RFC 9293 3.5.1, 3.10.7: an old connection that only the guest still knows', () => {
+  test('figure 10: its ACK of our SYN is answered with a reset, and the SYN is tried again', () => {
+    const { guest, host, tcb, clock } = new TcpPeer();
+    host.connects();
+    guest.expects({ flags: 'S' });
+    guest.sends({ seq: 300, ack: -100 });
+    guest.expects({ flags: 'R', seq: -100, len: 0 });
+    guest.expectsNothing();
+    expect(tcb.state).toBe('SYN-SENT');
+    clock.advance(1000);
+    guest.expects({ flags: 'S', seq: 0 });
+  });
+
+  test('in SYN-RECEIVED an ACK of anything but our SYN is answered with a reset', () => {
+    const { guest, host, tcb } = new TcpPeer();
+    guest.sendsSyn();
+    host.accepts();
+    guest.expects({ flags: 'SA' });
+    for (const ack of [0, 2, 5000]) {
+      guest.sends({ ack });
+      guest.expects({ flags: 'R', seq: ack });
+    }
+    guest.expectsNothing();
+    expect(tcb.state).toBe('SYN-RECEIVED');
+    guest.sends({ ack: 1 });
+    expect(tcb.state).toBe('ESTABLISHED');
+  });
+});
+
 describe('active open', () => {
   test('RFC 9293 3.5: SYN, SYN-ACK, ACK', () => {
     const { tcb, host } = establishedActively();
