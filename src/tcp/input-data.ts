@@ -14,6 +14,7 @@ import { armKeepalive, noteUse } from './timers.ts';
 export function processText(tcb: Tcb, segment: Segment, now: Ms): Drop {
   const { payloadLen } = segment;
   if (payloadLen === 0) return Drop.None;
+  const wasPending = tcb.ackPending;
   tcb.ackPending = true;
   tcb.user.wantOutput();
   // Data behind the peer's own FIN, or when it has said that no more comes.
@@ -28,7 +29,7 @@ export function processText(tcb: Tcb, segment: Segment, now: Ms): Drop {
   if (len <= 0) return Drop.TcpNotAcceptable;
   if (!tcb.recvRing.ensure(tcb.recvRing.length + at + len)) {
     // Not acknowledged, so it comes again. The promise of the window was larger than the arena has room for.
-    tcb.ackPending = false;
+    tcb.ackPending = wasPending;
     tcb.env.drops.lose(Loss.ArenaFull);
     return Drop.TcpArenaFull;
   }

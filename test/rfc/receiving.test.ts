@@ -181,6 +181,19 @@ describe('arena', () => {
     expect(host.takes()).toBe('abc');
   });
 
+  test('what came before it in the same turn is acknowledged', () => {
+    const peer = established({ arenaBytes: 512 << 10 });
+    const { guest, arena, account } = peer;
+    guest.sends({ data: 'abc' });
+    guest.takesAll();
+    for (let at = arena.take(4096, account); at >= 0; ) at = arena.take(4096, account);
+    expect(guest.sendsTogether({ data: 'def' }, { data: 'x'.repeat(5000) })).toEqual([
+      Drop.None,
+      Drop.TcpArenaFull,
+    ]);
+    guest.expects({ ack: 7 });
+  });
+
   test('a flow that has been empty for a second gives its rings back', () => {
     const { guest, host, account, clock } = established();
     guest.sends({ data: 'abc' });
