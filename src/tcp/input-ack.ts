@@ -105,13 +105,16 @@ function takeDuplicate(tcb: Tcb): void {
   tcb.user.wantOutput();
 }
 
-/** SND.WND from a segment that is not older than the one it came from last. RFC 9293 3.10.7.4 fifth. */
+/**
+ * SND.WND from a segment that is not older than the one it came from last. RFC 9293 3.10.7.4 fifth; also from one that
+ * was sent again but acknowledges more, or the window would seem to reach as much farther.
+ */
 function takeWindow(tcb: Tcb, segment: Segment): void {
-  const newer =
-    seqLt(tcb.sndWl1, segment.seq) || (tcb.sndWl1 === segment.seq && seqLeq(tcb.sndWl2, segment.ack));
-  if (!newer) return;
+  if (seqLt(segment.ack, tcb.sndUna)) return;
+  const newer = seqLt(tcb.sndWl1, segment.seq) || seqLt(tcb.sndWl2, segment.ack);
+  if (!newer && (tcb.sndWl1 !== segment.seq || tcb.sndWl2 !== segment.ack)) return;
   const window = segment.wnd << tcb.sndWindShift;
-  tcb.sndWl1 = segment.seq;
+  tcb.sndWl1 = seqMax(tcb.sndWl1, segment.seq);
   tcb.sndWl2 = segment.ack;
   if (window === tcb.sndWnd) return;
   const opened = window > tcb.sndWnd;

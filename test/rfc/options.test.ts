@@ -57,6 +57,7 @@ describe('options of the handshake', () => {
     guest.sendsSyn();
     guest.sends({ seq: 0, flags: 'SA', ack: 1 });
     expect(tcb.sndWnd).toBe(3000);
+    guest.takesAll();
     guest.sends({});
     expect(tcb.sndWnd).toBe(3000 << 7);
   });

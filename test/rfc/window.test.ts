@@ -210,6 +210,17 @@ describe("the peer's window", () => {
     expect(guest.takesAll()[0]).toMatchObject({ seq: 1 });
   });
 
+  test('the window of text sent again counts where it acknowledges more', () => {
+    const { guest, host, tcb } = established({ windShift: -1, wnd: 10_000 });
+    guest.sends({ data: 'ab' });
+    guest.sends({ data: 'cd' });
+    host.gives(pattern(30_000));
+    const sent = guest.takesAll().reduce((sum, { len }) => sum + len, 0);
+    expect(sent).toBeLessThanOrEqual(10_000);
+    guest.sends({ seq: 2, data: 'bcde', ack: 1461, wnd: 8540 });
+    expect((tcb.sndUna + tcb.sndWnd - tcb.iss) | 0).toBe(10_001);
+  });
+
   test('a window narrower than before, and an old one, are taken as RFC 9293 3.10.7.4 says', () => {
     const { guest, tcb } = established();
     guest.sends({ data: 'ab', wnd: 100 });
