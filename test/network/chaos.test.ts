@@ -1,5 +1,5 @@
 // Seeds. Guests, hosts and cables do at random what they may do: connections that transfer, are refused, reset or left
-// half open on either side, users that read late, frames that are lost or overtake each other, cables that are pulled.
+// half open on either side, users that read late, frames that are lost, cables that are pulled, an arena without room.
 // Whatever happens: what arrives is a prefix of what was sent, a connection that ended in order has all of it, every
 // frame has a verdict, and in the end nothing is left. A seed that failed stays in the list.
 
