@@ -46,7 +46,11 @@ function takeNewAck(tcb: Tcb, segment: Segment, now: Ms): void {
   tcb.sndNxt = seqMax(tcb.sndNxt, tcb.sndUna);
   if (data > 0) tcb.sendRing.consume(data);
   tcb.retries = 0;
+  // RFC 9293 3.8.6.2.1: what waits for a wider window waits for one RTO from here.
+  tcb.probes = 0;
+  tcb.persistAt = NEVER;
   tcb.resendOne = false;
+  tcb.probe = false;
   if (tcb.inRecovery) recoveryAck(tcb, acked);
   else {
     tcb.dupAcks = 0;

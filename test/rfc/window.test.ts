@@ -154,6 +154,21 @@ describe("the peer's window", () => {
     expect(got.length).toBe(1000);
   });
 
+  test('nor does one that was wide once: what it takes goes out each RTO', () => {
+    const { guest, host, tcb, clock } = established({ windShift: -1, wnd: 65535 });
+    guest.sends({ data: 'x', wnd: 100 });
+    guest.takesAll();
+    host.gives(pattern(1000));
+    guest.expectsNothing();
+    for (let i = 0; i < 10; i++) {
+      clock.advance(tcb.rtt.rto);
+      guest.expects({ seq: 1 + 100 * i, len: 100 });
+      guest.sends({ wnd: 100 });
+      guest.expectsNothing();
+    }
+    expect(tcb.sendRing.length).toBe(0);
+  });
+
   test('RFC 9293 3.8.6.1 (MUST-36, 37): a closed window is probed after one RTO, then ever more slowly', () => {
     const { guest, host, clock, tcb } = established({ wnd: 0 });
     host.gives('hello');
@@ -180,7 +195,7 @@ describe("the peer's window", () => {
     guest.expects({ text: 'h' });
     guest.sends({ ack: 2, wnd: 0 });
     guest.expectsNothing();
-    clock.advance(2 * tcb.rtt.rto);
+    clock.advance(tcb.rtt.rto);
     guest.expects({ seq: 2, text: 'e' });
     guest.sends({ ack: 3, wnd: 65535 });
     guest.expects({ seq: 3, text: 'llo' });
