@@ -111,6 +111,13 @@ function askForAck(tcb: Tcb): void {
 
 /** RFC 5961 7: an ACK that asks whether the peer meant it, rate-limited. */
 export function challenge(tcb: Tcb, now: Ms): void {
+  if (!mayChallenge(tcb, now)) return;
+  tcb.env.counters.challengeAcks++;
+  askForAck(tcb);
+}
+
+/** Takes one of this second's ACKs to segments that were not acceptable; counts where there is none left. */
+function mayChallenge(tcb: Tcb, now: Ms): boolean {
   const second = Math.floor(now / 1000);
   if (second !== tcb.challengeSecond) {
     tcb.challengeSecond = second;
@@ -118,9 +125,8 @@ export function challenge(tcb: Tcb, now: Ms): void {
   }
   if (tcb.challengesLeft === 0) {
     tcb.env.drops.lose(Loss.ChallengeRateLimited);
-    return;
+    return false;
   }
   tcb.challengesLeft--;
-  tcb.env.counters.challengeAcks++;
-  askForAck(tcb);
+  return true;
 }

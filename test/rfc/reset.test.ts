@@ -87,6 +87,15 @@ test('RFC 5961 7: at most ten challenge ACKs a second', () => {
   expect(guest.takesAll().length).toBe(1);
 });
 
+test('two ends that disagree do not answer each other without end: ten ACKs a second', () => {
+  const { guest, drops } = established();
+  for (let i = 0; i < 25; i++) guest.sends({ seq: -5000 });
+  expect(guest.takesAll().length).toBe(10);
+  expect(drops.lost(Loss.ChallengeRateLimited)).toBe(15);
+  guest.sends({ seq: -5000, data: 'x' });
+  guest.expects({ flags: 'A', ack: 1 });
+});
+
 describe('RFC 5961 5.2: the range of an ACK', () => {
   test('beyond what we sent: a challenge, and the data is not taken', () => {
     const { guest, host } = established();
