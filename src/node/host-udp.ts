@@ -5,8 +5,10 @@
 // sockets only; at the second remote it is disconnected and stays so. With a `lookup` that answers at once, dgram binds,
 // connects and sends in the call itself; should a Node not, what is sent meanwhile waits, up to QUEUE_LEN datagrams.
 //
-// Datagrams are sent from a scratch buffer. Where the kernel did not take one at once, libuv still reads from it, so
-// that buffer is left to it and the next datagram gets another; the queue's length is bounded.
+// Datagrams are sent from a scratch buffer. Where the kernel did not take one at once (an address that nobody has keeps
+// its datagrams in the kernel until ARP gives up), libuv still reads from it, so that buffer is left to it and the
+// next datagram gets another. What comes behind such a one is copied to a buffer of its own size, or a guest's one-byte
+// datagrams would each hold 64 KiB. The queue is bounded in bytes and in datagrams.
 
 import type { RemoteInfo, Socket } from 'node:dgram';
 import { createSocket } from 'node:dgram';
@@ -21,6 +23,7 @@ import type { OpenSockets } from './open-sockets.ts';
 
 /** Bytes that libuv may hold for one socket before send() says no. */
 const SEND_QUEUE_LIMIT = 262144;
+const SEND_QUEUE_DATAGRAMS = 256;
 /** Datagrams that wait for a socket to be bound. */
 const QUEUE_LEN = 64;
 const SCRATCH_LEN = 65536;
@@ -33,6 +36,12 @@ const BIND_ATTEMPTS = 16;
 
 /** Errors of one datagram, not of the socket: too long for the path, no buffer at the moment. */
 const DATAGRAM_ERRORS: ReadonlySet<string> = new Set(['EMSGSIZE', 'ENOBUFS', 'ENOMEM', 'EAGAIN', 'EINVAL']);
+
+/** Errors of one destination. Where a flow has one remote, nothing else is left of it; else the others do not mind. */
+const DESTINATION_ERRORS: ReadonlySet<string> = new Set([
+  ...['EACCES', 'EPERM', 'EADDRNOTAVAIL'],
+  ...['ENETUNREACH', 'ENETDOWN', 'ENONET', 'EHOSTUNREACH', 'EHOSTDOWN'],
+]);
 
 /** What the sockets of one NodeHost have in common. */
 export interface UdpShared {
@@ -115,7 +124,13 @@ export class UdpSocket implements HostDatagrams {
       this.queue.push({ data: Buffer.from(bytes.subarray(off, off + len)), to });
       return true;
     }
-    if (this.socket.getSendQueueSize() + len > SEND_QUEUE_LIMIT) return false;
+    const waiting = this.socket.getSendQueueCount();
+    if (waiting >= SEND_QUEUE_DATAGRAMS || this.socket.getSendQueueSize() + len > SEND_QUEUE_LIMIT)
+      return false;
+    if (waiting > 0) {
+      this.sendNow(Buffer.from(bytes.subarray(off, off + len)), to);
+      return true;
+    }
     const { scratch } = this.shared;
     scratch.set(bytes.subarray(off, off + len));
     this.sendNow(scratch.subarray(0, len), to);
@@ -218,15 +233,20 @@ export class UdpSocket implements HostDatagrams {
   };
 
   private readonly onSent = (error: Error | null): void => {
-    if (error !== null && !DATAGRAM_ERRORS.has(errorCode(error))) this.onError(error);
+    if (error !== null) this.onError(error);
   };
 
   private readonly onError = (error: Error): void => {
-    if (this.closed || DATAGRAM_ERRORS.has(errorCode(error))) return;
+    if (this.closed || this.isOfOneDatagram(errorCode(error))) return;
     const reason = toHostError(error);
     if (reason !== 'refused') this.fail(reason);
     else this.shared.context.turn.run(this.tellRefused);
   };
+
+  private isOfOneDatagram(code: string): boolean {
+    const hasOneRemote = this.remote !== null && this.oneRemote;
+    return DATAGRAM_ERRORS.has(code) || (!hasOneRemote && DESTINATION_ERRORS.has(code));
+  }
 
   private readonly tellRefused = (): void => {
     if (!this.closed) this.events.onError('refused');

@@ -136,6 +136,47 @@ describe('UDP through Node: one socket of a flow', () => {
     expect(send(socket, 'x', at('127.0.0.1', 9))).toBe(false);
   });
 
+  test('RFC 4787 4.1: of several remotes one cannot be reached: the mapping of the others lives on', async () => {
+    const { send, open } = bench();
+    const [a, b] = [await echo('a:'), await echo('b:')];
+    const { socket, record } = open();
+    send(socket, '1', a);
+    send(socket, '2', b);
+    await record.until(() => record.datagrams.length === 2);
+    // A broadcast address: EACCES.
+    send(socket, 'x', at('127.255.255.255', 9));
+    send(socket, '3', a);
+    await record.until(() => record.datagrams.length === 3);
+    expect(record.datagrams[2]!.text).toBe('a:3');
+    expect([...a.clients]).toEqual([...b.clients]);
+    expect(record.errors).toEqual([]);
+  });
+
+  test('datagrams that the kernel does not take: bounded in number, and no more memory than their own', async () => {
+    const { host, send, open } = bench();
+    const server = await echo('');
+    const { socket, record } = open();
+    send(socket, 'x', server);
+    await record.until(() => record.datagrams.length === 1);
+    // A kernel that is full, as it is toward an address of the host's network that nobody has.
+    const raw = (socket as unknown as { socket: Socket }).socket;
+    const kept: Buffer[] = [];
+    raw.send = (data: unknown) => void kept.push(data as Buffer);
+    raw.getSendQueueCount = () => kept.length;
+    raw.getSendQueueSize = () => kept.reduce((sum, data) => sum + data.length, 0);
+    let sent = 0;
+    while (sent < 10_000 && send(socket, String.fromCharCode(65 + (sent % 26)), server)) sent++;
+    expect(sent).toBe(256);
+    expect(kept.map((data) => data.toString()).join('')).toBe(
+      Array.from({ length: 256 }, (_, i) => String.fromCharCode(65 + (i % 26))).join(''),
+    );
+    const memory = new Set(kept.map((data) => data.buffer));
+    let bytes = 0;
+    for (const buffer of memory) bytes += buffer.byteLength;
+    expect(bytes).toBeLessThan(4 * 65536);
+    await host.close();
+  });
+
   test("no descriptor left: 'exhausted', later; it is free again once a socket is closed", async () => {
     const { send, open } = bench({ descriptors: new DescriptorBudget(1) });
     const server = await echo('');
@@ -202,6 +243,19 @@ describe('UDP through Node: a socket bound for a forward', () => {
     for (const { text, from } of record.datagrams) expect(send(socket, `re: ${text}`, from)).toBe(true);
     const texts = (await Promise.all(replies)).map(([data]) => String(data));
     expect(texts).toEqual(['re: from 0', 're: from 1', 're: from 2']);
+  });
+
+  test('a client that cannot be reached does not end it for the others', async () => {
+    const { host, send } = bench();
+    const record = new DatagramRecord();
+    const socket = await host.bindUdp(at('127.0.0.1', 0), record);
+    const client = await echo('');
+    send(socket, 'x', at('127.255.255.255', 9));
+    for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
+    expect(send(socket, 'y', client)).toBe(true);
+    await record.until(() => record.datagrams.length === 1);
+    expect(record.datagrams[0]!.text).toBe('y');
+    expect(record.errors).toEqual([]);
   });
 
   test('a port that is taken: one line that names the address', async () => {
