@@ -3,7 +3,8 @@
 // A set of fragments has one block of the arena, laid out as the datagram will be: header first, payload behind it. It
 // grows with the highest byte seen. The first bytes to come for a place stay, later ones are counted and dropped. Bounds:
 // MAX_SETS sets of all guests together, MAX_PER_GUEST of one, MAX_BYTES of arena, 30 s for each; the oldest of the guest
-// that has the most goes first. A lookup is one Map access, so 60 000 incomplete sets cost the next frame nothing.
+// that has the most of what is short goes first. A lookup is one Map access, so 60 000 incomplete sets cost the next frame
+// nothing.
 
 import { Account, type Arena, blockSize } from '../base/arena.ts';
 import { type Ms, NEVER } from '../base/clock.ts';
@@ -37,6 +38,12 @@ interface FragmentSet {
   readonly pieces: number[];
 }
 
+/** What one guest has of it. */
+interface Share {
+  sets: number;
+  bytes: number;
+}
+
 /** The longest IPv4 header. */
 const HEADER_ROOM = 60;
 
@@ -47,7 +54,8 @@ export class Reassembly {
   private readonly account = new Account();
   /** In order of age. */
   private readonly sets = new Map<string, FragmentSet>();
-  private readonly perGuest = new Map<number, number>();
+  /** By switch port; only of guests that have a set. */
+  private readonly shares = new Map<number, Share>();
   private readonly timer: Timer;
   /** Block of the datagram that add() completed last, until the next call. */
   private done: { off: number; size: number } | null = null;
@@ -128,37 +136,52 @@ export class Reassembly {
       pieces: [],
     };
     this.sets.set(key, set);
-    this.perGuest.set(p.ingress, (this.perGuest.get(p.ingress) ?? 0) + 1);
+    const share = this.shares.get(p.ingress) ?? { sets: 0, bytes: 0 };
+    this.shares.set(p.ingress, share);
+    share.sets++;
+    share.bytes += size;
     if (this.sets.size === 1) this.timers.arm(this.timer, set.expiresAt);
     return set;
   }
 
   private makeRoom(ingress: number): void {
-    if ((this.perGuest.get(ingress) ?? 0) >= MAX_PER_GUEST) this.evictOldest(ingress);
-    if (this.sets.size >= MAX_SETS) {
-      let most = ingress;
-      for (const [guest, count] of this.perGuest) if (count > (this.perGuest.get(most) ?? 0)) most = guest;
-      this.evictOldest(most);
-    }
+    if ((this.shares.get(ingress)?.sets ?? 0) >= MAX_PER_GUEST) this.evictOldest(ingress, null);
+    if (this.sets.size >= MAX_SETS) this.evictOldest(this.biggest('sets', ingress), null);
   }
 
-  private evictOldest(ingress: number): void {
+  /** The guest that has the most, `asking` where others have no more than it. */
+  private biggest(what: keyof Share, asking: number): number {
+    let most = asking;
+    let amount = this.shares.get(asking)?.[what] ?? 0;
+    for (const [ingress, share] of this.shares) {
+      if (share[what] <= amount) continue;
+      most = ingress;
+      amount = share[what];
+    }
+    return most;
+  }
+
+  /** The oldest of a guest goes, but never `spared`. False when there is none. */
+  private evictOldest(ingress: number, spared: FragmentSet | null): boolean {
     for (const set of this.sets.values()) {
-      if (set.ingress !== ingress) continue;
+      if (set.ingress !== ingress || set === spared) continue;
       this.drops.lose(Loss.FragmentsExpired);
       this.remove(set);
-      return;
+      return true;
     }
+    return false;
   }
 
   private ensure(set: FragmentSet, extent: number): boolean {
     const size = blockSize(HEADER_ROOM + extent);
     if (size <= set.size) return true;
-    if (this.account.used + size > MAX_BYTES) return false;
+    while (this.account.used + size > MAX_BYTES)
+      if (!this.evictOldest(this.biggest('bytes', set.ingress), set)) return false;
     const off = this.arena.take(size, this.account);
     if (off < 0) return false;
     this.arena.memory.copy(off, set.off, set.size);
     this.arena.give(set.off, set.size, this.account);
+    this.shares.get(set.ingress)!.bytes += size - set.size;
     set.off = off;
     set.size = size;
     return true;
@@ -175,7 +198,8 @@ export class Reassembly {
     let right = end;
     let j = i;
     for (; j < pieces.length && pieces[j]! <= end; j += 2) {
-      const [a, b] = [pieces[j]!, pieces[j + 1]!];
+      const a = pieces[j]!;
+      const b = pieces[j + 1]!;
       if (Math.max(a, offset) < Math.min(b, end)) this.drops.lose(Loss.FragmentOverlap);
       if (from < a) this.copyIn(set, from, src + from - offset, a - from);
       from = Math.max(from, b);
@@ -218,9 +242,10 @@ export class Reassembly {
 
   private forget(set: FragmentSet): void {
     this.sets.delete(set.key);
-    const left = (this.perGuest.get(set.ingress) ?? 1) - 1;
-    if (left === 0) this.perGuest.delete(set.ingress);
-    else this.perGuest.set(set.ingress, left);
+    const share = this.shares.get(set.ingress)!;
+    share.sets--;
+    share.bytes -= set.size;
+    if (share.sets === 0) this.shares.delete(set.ingress);
     if (this.sets.size === 0) this.timers.disarm(this.timer);
   }
 

@@ -160,6 +160,23 @@ describe('IPv4 reassembly, RFC 791 3.2', () => {
     expect(b.add(payload, 1480, 3000, { id: 1, ingress: 2 })).toBe('complete');
   });
 
+  test('a guest that holds all the bytes there are loses its oldest, and another gets its datagram', () => {
+    const b = bench();
+    const payload = bytes(65507);
+    // Each grows to 128 KiB, and 4 MiB are there for all.
+    for (let id = 0; id < 40; id++)
+      expect(b.add(payload, 65496, 65504, { id, last: false, ingress: 1 })).toBe(Drop.None);
+    expect(b.arena.used - b.baseline).toBeLessThanOrEqual(4 * 1024 * 1024);
+    let verdict: unknown = Drop.None;
+    for (let from = 0; from < payload.length; from += 1480)
+      verdict = b.add(payload, from, Math.min(from + 1480, payload.length), { id: 1, ingress: 2 });
+    expect(verdict).toBe('complete');
+    expect(b.result()).toEqual(payload);
+    expect(b.drops.lost(Loss.FragmentsExpired)).toBeGreaterThan(8);
+    b.reassembly.clear();
+    expect(b.arena.used).toBe(b.baseline);
+  });
+
   test('every second unit only: the list of pieces is bounded', () => {
     const b = bench();
     const payload = bytes(65000);
