@@ -12,8 +12,8 @@ import type { Packet } from './packet.ts';
 /** RFC 1812 4.3.2.8: a token bucket for each guest, errors per second and at once. */
 const PER_SECOND = 200;
 const BURST = 100;
-/** RFC 1812 4.3.2.3: as much of the datagram as fits 576 bytes. */
-const MAX_QUOTE = 576 - ipv4.MIN_HEADER_LEN - HEADER_LEN;
+/** RFC 1812 4.3.2.3: as much of the datagram as fits 576 bytes, and the MTU where that is less. */
+const MAX_ERROR_LEN = 576;
 const MAX_BUCKETS = 1024;
 
 interface Bucket {
@@ -25,6 +25,8 @@ export class IcmpErrors {
   private readonly arena: Arena;
   private readonly output: Ipv4Output;
   private readonly drops: DropCounters;
+  /** Bytes of a datagram that an error quotes at most. */
+  private readonly maxQuote: number;
   /** Per switch port, forgotten with it. */
   private readonly buckets = new Map<number, Bucket>();
 
@@ -32,11 +34,12 @@ export class IcmpErrors {
     this.arena = arena;
     this.output = output;
     this.drops = drops;
+    this.maxQuote = Math.min(MAX_ERROR_LEN, output.mtu) - ipv4.MIN_HEADER_LEN - HEADER_LEN;
   }
 
   /** Destination unreachable with `code`, about the datagram in `p`. `route` leads back to its sender. */
   unreachable(route: Route, code: number, p: Packet, now: Ms): void {
-    const quote = Math.min(p.end - p.ip, MAX_QUOTE);
+    const quote = Math.min(p.end - p.ip, this.maxQuote);
     const at = this.begin(route, p.ingress, quote, now);
     if (at < 0) return;
     this.arena.memory.copy(at + HEADER_LEN, p.ip, quote);
