@@ -21,12 +21,10 @@ export function arpInput(
   const v = arena.memory.view;
   const bad = arp.check(v, off, end - off);
   if (bad !== Drop.None) return bad;
-  const [hi, lo, from, target] = [
-    arp.senderHi(v, off),
-    arp.senderLo(v, off),
-    arp.senderIp(v, off),
-    arp.targetIp(v, off),
-  ];
+  const hi = arp.senderHi(v, off);
+  const lo = arp.senderLo(v, off);
+  const from = arp.senderIp(v, off);
+  const target = arp.targetIp(v, off);
   neighbours.learn(from, hi, lo, port.id);
   if (arp.op(v, off) === arp.Op.Reply) return Drop.None;
   if (!addresses.isOwn(target)) return Drop.ArpNotForUs;
