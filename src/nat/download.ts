@@ -5,8 +5,8 @@
 // reads land on the pad that all flows of the host share and are copied, and an idle flow owns no arena. The ring may
 // grow, and so move, only when no read is reserved, which is inside read().
 //
-// Reading stops when the ring could not take a whole pad. Where the arena has no room at all for what was read already,
-// the bytes wait in `spill`, at most one pad, and nothing more is read until they have found room.
+// Reading stops when the ring could not take a whole pad. What was read already and finds no room, because the arena has
+// none or the ring's limit is below a pad, waits in `spill`, at most one pad, and nothing more is read until it is gone.
 
 import { type Ms, NEVER } from '../base/clock.ts';
 import { Loss } from '../base/drop.ts';
@@ -112,8 +112,12 @@ export class Download {
   private keep(off: number, len: number, now: Ms): void {
     const { arena, drops } = this.context;
     this.spill = new Uint8Array(arena.memory.bytes.subarray(off, off + len));
-    drops.lose(Loss.ArenaFull);
-    this.tryLater(now);
+    // Over the limit of the ring: the ACKs of what is in it make room.
+    if (len > this.tcb.sendRing.room) this.moveSpill(now);
+    else {
+      drops.lose(Loss.ArenaFull);
+      this.tryLater(now);
+    }
   }
 
   private tryLater(now: Ms): void {
@@ -123,22 +127,30 @@ export class Download {
   }
 
   private retrySpill(stream: HostStream | null, now: Ms): void {
+    this.moveSpill(now);
+    if (this.spill !== null) return;
+    if (this.finished) user.close(this.tcb, now);
+    else if (this.tcb.sendRing.room > PAD_BYTES) this.resume(stream);
+  }
+
+  /** As much of the spill as the ring's limit allows; all or nothing where it is the arena that has no room. */
+  private moveSpill(now: Ms): void {
     const { sendRing } = this.tcb;
     const spill = this.spill!;
-    if (!sendRing.ensure(sendRing.length + spill.length)) {
+    const len = Math.min(spill.length, sendRing.room);
+    if (!sendRing.ensure(sendRing.length + len)) {
       this.tryLater(now);
       return;
     }
     this.discard();
-    for (let at = 0; at < spill.length; ) {
+    for (let at = 0; at < len; ) {
       sendRing.writable(region);
-      const part = Math.min(region.len, spill.length - at);
+      const part = Math.min(region.len, len - at);
       this.context.arena.memory.bytes.set(spill.subarray(at, at + part), region.off);
       sendRing.extend(part);
       at += part;
     }
+    if (len < spill.length) this.spill = spill.subarray(len);
     user.sent(this.tcb, now);
-    if (this.finished) user.close(this.tcb, now);
-    else if (sendRing.room > PAD_BYTES) this.resume(stream);
   }
 }
