@@ -49,7 +49,9 @@ function checkSynchronized(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' 
   if (tcb.timestamps && !timestampOk(tcb, segment, now)) return Drop.TcpNotAcceptable;
   if (!inWindow(tcb, segment)) {
     // RFC 9293 3.10.7.4 first: an ACK, unless it is a reset. A keep-alive ends here, and is answered so.
-    if (!segment.has(Flag.Rst)) askForAck(tcb);
+    if (segment.has(Flag.Rst)) return Drop.TcpNotAcceptable;
+    // Without text it may be the answer to an ACK of ours: two ends that disagree must not go on like that for ever.
+    if (segment.payloadLen > 0 || mayChallenge(tcb, now)) askForAck(tcb);
     // 3.10.7.4 eighth: the FIN again, so our ACK of it was lost. The wait begins anew.
     if (tcb.state === 'TIME-WAIT' && segment.has(Flag.Fin)) enterTimeWait(tcb, now);
     return Drop.TcpNotAcceptable;
