@@ -45,6 +45,8 @@ export class UdpFlow implements Flow, HostDatagramEvents {
   bytesToHost = 0;
   bytesToGuest = 0;
   lastActiveAt: Ms;
+  /** When it was last put at the end of peer.udp. */
+  private orderedAt: Ms;
   private readonly context: NatContext;
   private readonly owner: UdpFlowOwner;
   private readonly peer: Guest;
@@ -75,6 +77,7 @@ export class UdpFlow implements Flow, HostDatagramEvents {
     this.mac = ends.mac;
     this.ingress = peer.port.id;
     this.lastActiveAt = context.turn.now;
+    this.orderedAt = this.lastActiveAt;
     this.socket = context.host.openUdp(this);
     context.timers.arm(this.timer, this.lastActiveAt + context.settings.timeouts.udpIdle);
   }
@@ -162,7 +165,8 @@ export class UdpFlow implements Flow, HostDatagramEvents {
 
   private touch(now: Ms): void {
     // The order of last use, to the second: what goes first when the guest's limit is reached.
-    if (now - this.lastActiveAt >= 1000) {
+    if (now - this.orderedAt >= 1000) {
+      this.orderedAt = now;
       this.peer.udp.delete(this);
       this.peer.udp.add(this);
     }

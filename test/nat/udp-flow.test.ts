@@ -1,0 +1,36 @@
+import { describe, expect, test } from 'vitest';
+import { formatEndpoint } from '../../src/base/addr.ts';
+import type { EmbeddedGuest } from '../../src/guest/guest.ts';
+import type { GuestUdpSocket } from '../../src/guest/udp-socket.ts';
+import { NetworkBench, to } from '../support/guest-bench.ts';
+
+const NOTHING = { flows: 0, timers: 0, arena: 0 };
+const REMOTE = to('198.51.100.1', 5000);
+
+function open(guest: EmbeddedGuest, heard: string[] = []): GuestUdpSocket {
+  return guest.openUdp({
+    onDatagram: (data, from) =>
+      heard.push(`${Buffer.from(data).toString('latin1')} from ${formatEndpoint(from)}`),
+    onUnreachable: (code, peer) => heard.push(`unreachable ${code} ${formatEndpoint(peer)}`),
+  });
+}
+
+describe('the limit of a guest', () => {
+  test('the flow that was used last stays, however often it was used before', async () => {
+    const bench = new NetworkBench({ limits: { udpFlows: 2 } });
+    const guest = await bench.boot();
+    const busy = open(guest);
+    const idle = open(guest);
+    busy.send(REMOTE, Buffer.from('1'));
+    bench.clock.advance(5);
+    idle.send(REMOTE, Buffer.from('2'));
+    for (let i = 0; i < 20; i++) {
+      bench.clock.advance(500);
+      busy.send(REMOTE, Buffer.from('3'));
+    }
+    open(guest).send(REMOTE, Buffer.from('4'));
+    bench.clock.advance(5);
+    expect(bench.ended.map(({ reason, bytesToHost }) => [reason, bytesToHost])).toEqual([['evicted', 1]]);
+    expect(await bench.close()).toEqual(NOTHING);
+  });
+});
