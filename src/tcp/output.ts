@@ -58,8 +58,9 @@ export function planSend(tcb: Tcb, to: SendPlan): boolean {
   else if (!planAgain(tcb, to)) planNew(tcb, to);
   if (to.kind === 'nothing' && mayAck(tcb)) {
     to.kind = 'ack';
-    // RFC 9293 3.8.4: a keep-alive says a sequence number that was acknowledged before.
-    to.seq = tcb.keepaliveDue ? (tcb.sndUna - 1) | 0 : tcb.bareSeq;
+    // RFC 9293 3.8.4: a keep-alive says a sequence number that was acknowledged before. A peer that waits for an ACK is
+    // there, and looks at what is acknowledged only where the number is a new one.
+    to.seq = tcb.keepaliveDue && !tcb.ackPending ? (tcb.sndUna - 1) | 0 : tcb.bareSeq;
   }
   return to.kind !== 'nothing';
 }

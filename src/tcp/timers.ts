@@ -36,7 +36,7 @@ export function timerFired(tcb: Tcb, now: Ms): void {
   else if (tcb.persistAt <= now) probe(tcb);
   if (tcb.state !== 'CLOSED' && tcb.keepaliveAt <= now) keepalive(tcb, now);
   if (tcb.state === 'CLOSED') return;
-  if (tcb.shrinkAt <= now) shrink(tcb);
+  if (tcb.shrinkAt <= now) shrink(tcb, now);
   armTimer(tcb);
 }
 
@@ -47,8 +47,9 @@ export function noteUse(tcb: Tcb, now: Ms): void {
   armTimer(tcb);
 }
 
-/** When the next keep-alive is due, counted from what was heard last. */
+/** When the next keep-alive is due, counted from what was heard last. A handshake has its retransmissions instead. */
 export function armKeepalive(tcb: Tcb, now: Ms): void {
+  if (!tcb.synAcked) return;
   tcb.keepaliveAt = now + (isHalfClosed(tcb) ? KEEPALIVE_HALF_CLOSED : KEEPALIVE_IDLE);
   armTimer(tcb);
 }
@@ -112,8 +113,8 @@ function keepalive(tcb: Tcb, now: Ms): void {
   tcb.user.wantOutput();
 }
 
-function shrink(tcb: Tcb): void {
+function shrink(tcb: Tcb, now: Ms): void {
   const sent = tcb.sendRing.shrink();
   const received = tcb.gaps.count === 0 && tcb.recvRing.shrink();
-  tcb.shrinkAt = sent && received ? NEVER : tcb.shrinkAt + SHRINK_AFTER;
+  tcb.shrinkAt = sent && received ? NEVER : now + SHRINK_AFTER;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { established } from '../support/tcp-peer.ts';
+import { established, TcpPeer } from '../support/tcp-peer.ts';
 
 describe("the guest's keep-alives", () => {
   test('RFC 9293 3.8.4: a probe of 0 bytes or 1 gets one ACK', () => {
@@ -84,4 +84,25 @@ describe('our keep-alives', () => {
     }
     expect(host.reason).toBe(null);
   });
+});
+
+test('a close before the connection is open sends no keep-alive', () => {
+  const { guest, host, tcb, clock } = new TcpPeer();
+  host.connects();
+  host.closes();
+  guest.expects({ flags: 'S' });
+  clock.advance(80_000);
+  expect(guest.takesAll().every((sent) => sent.flags === 'S')).toBe(true);
+  expect(tcb.keepaliveDue).toBe(false);
+});
+
+test('a keep-alive and an ACK that are due together are an ACK', () => {
+  const { guest, host, clock, wire } = established();
+  wire.room = 0;
+  clock.advance(7_200_000);
+  guest.sends({ data: 'x' });
+  guest.expectsNothing();
+  host.linkIsWritable();
+  guest.expects({ flags: 'A', seq: 1, ack: 2 });
+  guest.expectsNothing();
 });
