@@ -156,6 +156,11 @@ export class Flows {
     this.context.events.onEnd(flow, reason);
   }
 
+  /** The guest makes room for itself: its next datagram finds a socket. */
+  exhausted(guest: Guest): void {
+    this.evictIdlest(guest);
+  }
+
   /** A guest that is gone stays until its last flow has drained to the host. */
   private forgetIfDone(guest: Guest): void {
     if (guest.gone && guest.tcp.size + guest.udp.size === 0) this.guests.delete(guest.port.id);

@@ -15,6 +15,7 @@ import { Protocol } from '../wire/ipv4.ts';
 import { HEADER_LEN } from '../wire/udp.ts';
 import type { Guest, NatContext } from './context.ts';
 import type { Flow, FlowEnd } from './flow.ts';
+import { icmpCodeFor } from './refusals.ts';
 
 const ANSWERED_QUERY_IDLE: Ms = 10_000;
 const DNS_PORT = 53;
@@ -33,6 +34,8 @@ interface Remote {
 
 export interface UdpFlowOwner {
   ended(flow: UdpFlow, reason: FlowEnd): void;
+  /** There was no host socket for one more flow of `guest`: after ended(). */
+  exhausted(guest: Guest): void;
 }
 
 export class UdpFlow implements Flow, HostDatagramEvents {
@@ -131,13 +134,16 @@ export class UdpFlow implements Flow, HostDatagramEvents {
 
   onError(error: HostError): void {
     if (this.ended) return;
-    if (error !== 'refused') {
-      if (error === 'exhausted') this.context.drops.lose(Loss.HostSocketsExhausted);
-      this.tell(Code.Host);
-      this.abort('unreachable');
+    if (error === 'refused') {
+      this.tell(Code.Port);
       return;
     }
-    this.tell(Code.Port);
+    const code = icmpCodeFor(error);
+    this.tell(code < 0 ? Code.Host : code);
+    this.abort('unreachable');
+    if (error !== 'exhausted') return;
+    this.context.drops.lose(Loss.HostSocketsExhausted);
+    this.owner.exhausted(this.peer);
   }
 
   /** ICMP about what was sent last: known for sure only while there is one remote. RFC 1122 4.1.3.3. */

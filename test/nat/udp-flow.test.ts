@@ -33,4 +33,38 @@ describe('the limit of a guest', () => {
     expect(bench.ended.map(({ reason, bytesToHost }) => [reason, bytesToHost])).toEqual([['evicted', 1]]);
     expect(await bench.close()).toEqual(NOTHING);
   });
+
+  test('no descriptor left: the idlest goes, so that the next datagram finds one', async () => {
+    const bench = new NetworkBench();
+    const guest = await bench.boot();
+    const first = open(guest);
+    first.send(REMOTE, Buffer.from('1'));
+    bench.clock.advance(2000);
+    const second = open(guest);
+    second.send(REMOTE, Buffer.from('2'));
+    bench.clock.runSoon();
+    bench.host.socket.fails('exhausted');
+    bench.clock.advance(5);
+    expect(bench.host.openSockets.filter((one) => one.sent.length > 0).length).toBe(0);
+    expect(bench.network.stats().losses).toEqual({ HostSocketsExhausted: 1, UdpFlowEvicted: 1 });
+    expect(await bench.close()).toEqual(NOTHING);
+  });
+});
+
+test.each([
+  ['host-unreachable', 1],
+  ['net-unreachable', 0],
+  ['not-permitted', 13],
+  ['failed', 1],
+] as const)('RFC 1122 4.1.3.3: %s is ICMP code %i to the guest, and the flow ends', async (error, code) => {
+  const bench = new NetworkBench();
+  const guest = await bench.boot();
+  const heard: string[] = [];
+  open(guest, heard).send(REMOTE, Buffer.from('1'));
+  bench.clock.advance(5);
+  bench.host.socket.fails(error);
+  bench.clock.advance(5);
+  expect(heard).toEqual([`unreachable ${code} 198.51.100.1:5000`]);
+  expect(bench.ended.map((flow) => flow.reason)).toEqual(['unreachable']);
+  expect(await bench.close()).toEqual(NOTHING);
 });
