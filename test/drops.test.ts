@@ -80,8 +80,7 @@ const drops: Readonly<Record<Exclude<DropName, 'None'>, Provocation>> = {
   FragmentBad: frame(ipv4(Buffer.alloc(13), { more: true })),
   FragmentNoRoom: {
     story: (bench) => {
-      const { arena } = bench.network;
-      while (arena.take(4096, arena.scratchAccount) >= 0);
+      starve(bench.network.arena);
       return () => bench.sends(ipv4(Buffer.alloc(8), { offset: 8, more: true }));
     },
   },
@@ -257,6 +256,13 @@ const losses: Readonly<Record<LossName, Provocation>> = {
     story: (bench) => {
       bench.sends(ipv4(Buffer.alloc(16), { more: true }));
       return () => bench.sends(ipv4(Buffer.alloc(16), { more: true, offset: 8 }));
+    },
+  },
+  LinkFrameTooLong: {
+    maxFrame: 9014,
+    story: (bench) => {
+      other(bench);
+      return () => bench.sends(ethernet(Buffer.alloc(1600), { to: BROADCAST_MAC }));
     },
   },
   DnsUnanswered: {

@@ -93,7 +93,7 @@ export const dropNames = Object.keys(Drop) as readonly DropName[];
 
 /** What was lost, refused or given up after its frame had been accepted, or without any frame. */
 export const Loss = {
-  /** A datagram for the guest whose link had no room. */
+  /** A frame for a guest whose link had no room: a datagram, an ICMP error, an ARP request, a copy of a flood. */
   LinkQueueFull: 0,
   /** A datagram from the host that no filter of the flow lets in. RFC 4787 5. */
   UdpFiltered: 1,
@@ -121,6 +121,8 @@ export const Loss = {
   FragmentOverlap: 12,
   /** A name query that no resolver answered in time. */
   DnsUnanswered: 13,
+  /** A copy of a flood, longer than the link it was for can take. */
+  LinkFrameTooLong: 14,
 } as const;
 export type Loss = (typeof Loss)[keyof typeof Loss];
 export type LossName = keyof typeof Loss;

@@ -11,8 +11,8 @@
 import { Account, type Arena } from '../base/arena.ts';
 import type { Clock, Ms } from '../base/clock.ts';
 import { Drop, type DropCounters, Loss } from '../base/drop.ts';
-import type { Turn } from '../base/turn.ts';
 import type { GuestPort, GuestPorts } from '../base/guest-port.ts';
+import type { Turn } from '../base/turn.ts';
 import type { Link, LinkSink } from '../link/link.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import { MacTable } from './mac-table.ts';
@@ -187,8 +187,9 @@ export class Switch implements GuestPorts {
     let taken = false;
     for (const port of this.ports.values()) {
       if (port === from) continue;
-      if (port.send(off, len) === Drop.None) taken = true;
-      else this.parts.drops.lose(Loss.LinkQueueFull);
+      const sent = port.send(off, len);
+      if (sent === Drop.None) taken = true;
+      else this.parts.drops.lose(sent === Drop.LinkQueueFull ? Loss.LinkQueueFull : Loss.LinkFrameTooLong);
     }
     return taken;
   }
