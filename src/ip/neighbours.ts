@@ -6,8 +6,8 @@ import type { Mac } from '../base/addr.ts';
 import type { Arena } from '../base/arena.ts';
 import { type Ms, NEVER } from '../base/clock.ts';
 import { type DropCounters, Loss } from '../base/drop.ts';
-import { Timer, type Timers } from '../base/timers.ts';
 import type { GuestPort, GuestPorts } from '../base/guest-port.ts';
+import { Timer, type Timers } from '../base/timers.ts';
 import * as arp from '../wire/arp.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import type { Addresses } from './addresses.ts';
@@ -123,7 +123,10 @@ export class Neighbours {
 
   private ask(port: GuestPort, address: number): void {
     const at = port.reserve(ethernet.HEADER_LEN + arp.LEN);
-    if (at < 0) return;
+    if (at < 0) {
+      this.drops.lose(Loss.LinkQueueFull);
+      return;
+    }
     const v = this.arena.memory.view;
     const { gateway } = this.addresses;
     const own = this.addresses.macOf(gateway);
