@@ -63,12 +63,21 @@ export type ViewMaker = (buffer: ArrayBuffer) => Uint8Array;
  */
 export function createMemory(size: number, makeView: ViewMaker, kernel: 'wasm' | 'js' = 'wasm'): Memory {
   const wasm = (globalThis as { WebAssembly?: WasmApi }).WebAssembly;
-  if (kernel === 'js' || wasm === undefined) return new Memory(makeView(new ArrayBuffer(size)), null);
+  const module = kernel === 'js' || wasm === undefined ? null : compileKernel(wasm);
+  if (wasm === undefined || module === null) return new Memory(makeView(new ArrayBuffer(size)), null);
   const pages = size / PAGE;
   const memory = new wasm.Memory({ initial: pages, maximum: pages });
-  const module = new wasm.Module(fromHex(KERNEL_HEX));
   const instance = new wasm.Instance(module, { env: { memory } });
   return new Memory(makeView(memory.buffer), instance.exports as KernelExports);
+}
+
+/** null where the kernel is refused: by a page's Content-Security-Policy, by an engine without SIMD. */
+function compileKernel(wasm: WasmApi): object | null {
+  try {
+    return new wasm.Module(fromHex(KERNEL_HEX));
+  } catch {
+    return null;
+  }
 }
 
 function fromHex(hex: string): Uint8Array {

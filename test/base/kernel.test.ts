@@ -26,6 +26,24 @@ test('the committed kernel is what its source compiles to', () => {
   expect(run.stdout).toBe(readFileSync(resolve(root, 'src/base/kernel-bytes.ts'), 'utf8'));
 }, 60_000);
 
+test('where WebAssembly is refused, the JavaScript twin does its work', () => {
+  const wasm = (globalThis as unknown as { WebAssembly: { Module: unknown } }).WebAssembly;
+  const { Module } = wasm;
+  wasm.Module = class {
+    constructor() {
+      throw new Error('refused by the page');
+    }
+  };
+  try {
+    const memory = createMemory(SIZE, makeView);
+    memory.bytes.set([0x12, 0x34, 0x00, 0x01]);
+    expect(memory.bytes.length).toBe(SIZE);
+    expect(memory.sum(0, 4)).toBe(0x1235);
+  } finally {
+    wasm.Module = Module;
+  }
+});
+
 const kinds: [string, () => Memory][] = [
   ['the WebAssembly kernel', () => createMemory(SIZE, makeView)],
   ['the JavaScript twin', () => createMemory(SIZE, makeView, 'js')],
