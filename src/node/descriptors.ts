@@ -31,7 +31,12 @@ export class DescriptorBudget {
 }
 
 /** The budget of this process, shared by all networks in it, because the limit is. */
-export const processDescriptors = new DescriptorBudget(Math.max(openFilesLimit() - RESERVED, RESERVED));
+export const processDescriptors = new DescriptorBudget(socketsUnder(openFilesLimit()));
+
+/** How many sockets a limit on open files leaves. Where it is low, half of it: the program itself needs some. */
+export function socketsUnder(limit: number): number {
+  return Math.max(limit - RESERVED, limit >> 1);
+}
 
 /** RLIMIT_NOFILE, the soft one; Node has raised it to the hard one at its start. */
 export function openFilesLimit(): number {

@@ -6,7 +6,12 @@ import { describe, expect, test } from 'vitest';
 import { formatEndpoint } from '../../src/base/addr.ts';
 import { NEVER } from '../../src/base/clock.ts';
 import { NodeClock } from '../../src/node/clock.ts';
-import { DescriptorBudget, openFilesLimit, processDescriptors } from '../../src/node/descriptors.ts';
+import {
+  DescriptorBudget,
+  openFilesLimit,
+  processDescriptors,
+  socketsUnder,
+} from '../../src/node/descriptors.ts';
 import { toHostError } from '../../src/node/host-errors.ts';
 import { NodeRandom } from '../../src/node/random.ts';
 import { parseResolvConf, Resolvers } from '../../src/node/resolvers.ts';
@@ -87,7 +92,10 @@ describe('descriptors', () => {
   test('RLIMIT_NOFILE is read from the system, and 256 are left to the rest of the program', () => {
     const limit = execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }).trim();
     if (limit !== 'unlimited') expect(openFilesLimit()).toBe(Number(limit));
-    expect(processDescriptors.limit).toBe(Math.max(openFilesLimit() - 256, 256));
+    expect(processDescriptors.limit).toBe(socketsUnder(openFilesLimit()));
+    expect([20_000, 1024, 512].map(socketsUnder)).toEqual([19_744, 768, 256]);
+    // Never more than there are.
+    expect([300, 256, 64].map(socketsUnder)).toEqual([150, 128, 32]);
   });
 });
 
