@@ -6,7 +6,7 @@
 // UDP: one host socket for each forward; the guest's answers leave by it, so that the client gets them from the port it
 // has sent to. A client is remembered while it is in use, MAX_CLIENTS of each forward, the idlest goes first.
 
-import { type Endpoint, formatEndpoint, ipv4Addr } from '../base/addr.ts';
+import { type Endpoint, ipv4Addr, sameEndpoint } from '../base/addr.ts';
 import type { Ms } from '../base/clock.ts';
 import { Loss } from '../base/drop.ts';
 import type { ForwardSettings } from '../base/settings.ts';
@@ -38,13 +38,14 @@ interface Client {
   readonly host: Endpoint;
   /** What the guest knows it as. */
   readonly address: number;
+  readonly port: number;
   lastActiveAt: Ms;
 }
 
 interface UdpForward {
   readonly settings: ForwardSettings;
   readonly socket: HostDatagrams;
-  /** By the guest's name for them; oldest use first, to the second. */
+  /** By the guest's name for them. */
   readonly clients: Map<number, Client>;
 }
 
@@ -174,14 +175,13 @@ export class Forwards implements UdpForwards {
   private fromClient(forward: UdpForward, data: Uint8Array, from: Endpoint): void {
     const { context } = this;
     const { now } = context.turn;
-    const address = context.policy.toGuest(from.addr);
-    const key = clientKey(address, from.port);
-    const known = forward.clients.get(key);
-    if (known === undefined) {
-      if (forward.clients.size >= MAX_CLIENTS) this.dropIdlest(forward);
-      forward.clients.set(key, { host: from, address, lastActiveAt: now });
-      if (this.timer.index < 0) context.timers.arm(this.timer, now + context.settings.timeouts.udpIdle);
-    } else known.lastActiveAt = now;
+    const client = this.clientAt(forward, from);
+    if (client === null) {
+      context.drops.lose(Loss.ForwardUnreachable);
+      return;
+    }
+    client.lastActiveAt = now;
+    const { address, port: clientPort } = client;
     const { guestAddress, guestPort } = forward.settings;
     context.neighbours.find(guestAddress, now, (neighbour) => {
       const port = neighbour === null ? undefined : context.ports.port(neighbour.ingress);
@@ -190,8 +190,31 @@ export class Forwards implements UdpForwards {
         return;
       }
       const route = new Route(port, context.addresses.macOf(address), address, neighbour.mac, guestAddress);
-      sendUdp(context.arena, context.output, context.drops, route, from.port, guestPort, data);
+      sendUdp(context.arena, context.output, context.drops, route, clientPort, guestPort, data);
     });
+  }
+
+  /** The client at `from`, made when it is new; null where there is no port left to tell it from another. */
+  private clientAt(forward: UdpForward, from: Endpoint): Client | null {
+    const { context, flows } = this;
+    const { clients } = forward;
+    const address = context.policy.toGuest(from.addr);
+    const usual = clients.get(clientKey(address, from.port));
+    if (usual !== undefined && sameEndpoint(usual.host, from)) return usual;
+    for (const client of clients.values()) if (sameEndpoint(client.host, from)) return client;
+    if (clients.size >= MAX_CLIENTS) this.dropIdlest(forward);
+    // Everyone on loopback, and every client over IPv6, has the gateway's address: two may have the same port. And one
+    // client may have sent to two forwards that lead to the same place.
+    const rivals = this.udp.filter((one) => leadToOne(one.settings, forward.settings));
+    const isFree = (port: number): boolean =>
+      rivals.every((one) => !one.clients.has(clientKey(address, port)));
+    const port = isFree(from.port) ? from.port : flows.ephemeralPort(isFree);
+    if (port === 0) return null;
+    const { now } = context.turn;
+    const client = { host: from, address, port, lastActiveAt: now };
+    clients.set(clientKey(address, port), client);
+    if (this.timer.index < 0) context.timers.arm(this.timer, now + context.settings.timeouts.udpIdle);
+    return client;
   }
 
   private dropIdlest(forward: UdpForward): void {
@@ -250,9 +273,8 @@ class WaitingClient implements HostStreamEvents {
   }
 }
 
-/** For errors: `tcp:127.0.0.1:2222`. */
-export function describeForward(settings: ForwardSettings): string {
-  return `${settings.proto}:${formatEndpoint(settings.host)}`;
+function leadToOne(a: ForwardSettings, b: ForwardSettings): boolean {
+  return a.guestAddress === b.guestAddress && a.guestPort === b.guestPort;
 }
 
 function clientKey(address: number, port: number): number {
