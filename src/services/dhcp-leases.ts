@@ -9,7 +9,9 @@
 // took up is forgotten when the next is made. A client is known by its client id and by its MAC. A new client gets the
 // address it asks for, else the lowest that is in no lease, else the one that has been free for longest, else the one
 // whose offer is the oldest. A bound or resting address is never taken away. One switch port may have 64 offers open;
-// its next withdraws its oldest, so that a guest that sends DISCOVERs from invented MACs disturbs only itself.
+// its next withdraws its oldest. And it may hold three quarters of all addresses, offered, bound and resting ones: so a
+// guest that sends messages from invented MACs leaves some to the others. Up to 64 are any port's: a small pool is for
+// whoever comes first.
 
 import { formatIpv4Word, formatMac, type Mac } from '../base/addr.ts';
 import type { Ms } from '../base/clock.ts';
@@ -21,6 +23,8 @@ export const OFFER_MS = 30_000;
 export const REST_MS = 600_000;
 /** Offers that one switch port may have open. */
 export const OFFERS_PER_PORT = 64;
+/** Addresses that one switch port may hold, however few there are. */
+export const HELD_PER_PORT = 64;
 
 /** Whom a message is from. */
 export interface Client {
@@ -56,11 +60,14 @@ export class DhcpLeases {
   /** By address. The order is that of their creation. */
   private readonly leases = new Map<number, Lease>();
   private readonly staticAddresses: ReadonlySet<number>;
+  private readonly portLimit: number;
 
   constructor(settings: Settings, dhcp: DhcpSettings) {
     this.settings = settings;
     this.dhcp = dhcp;
     this.staticAddresses = new Set(dhcp.staticLeases.map((lease) => lease.address));
+    const addresses = Math.min((dhcp.last >>> 0) - (dhcp.first >>> 0) + 1, settings.limits.leases);
+    this.portLimit = Math.max(HELD_PER_PORT, Math.floor((addresses * 3) / 4));
   }
 
   /** Addresses that are remembered, whatever their state. */
@@ -76,19 +83,20 @@ export class DhcpLeases {
     const lease = this.leases.get(address);
     // A client that has the address and asks anew keeps it, whether or not it takes up the offer.
     if (lease !== undefined && stateAt(lease, now) === 'bound') return address;
-    this.limitOffers(client.ingress, now);
+    if (!this.portMayHold(client.ingress, address, now)) return null;
     this.put(address, client, 'offered', now + OFFER_MS);
     return address;
   }
 
   /**
    * Binds `address` to `client`: 'new' when it was not bound to it before, 'renewed' when it was, null when the client
-   * cannot have it: it is not of the pool, somebody else's, or not the one the client has.
+   * cannot have it: it is not of the pool, somebody else's, not the one the client has, or its port has too many.
    */
   bind(client: Client, address: number, now: Ms): 'new' | 'renewed' | null {
     const own = this.addressOf(client, now);
     if (own === null ? !this.isFree(address, now) : own !== address) return null;
     const before = this.leases.get(address);
+    if (!this.portMayHold(client.ingress, address, now)) return null;
     if (before === undefined && !this.makeRoom(now)) return null;
     const renewed = before !== undefined && stateAt(before, now) === 'bound';
     this.put(address, client, 'bound', now + this.dhcp.leaseSeconds * 1000);
@@ -207,15 +215,24 @@ export class DhcpLeases {
     return address !== dns?.address && !this.staticAddresses.has(address);
   }
 
-  private limitOffers(ingress: number, now: Ms): void {
+  /** May the port hold `address` beside the others it has? Its oldest offer goes where that helps. */
+  private portMayHold(ingress: number, address: number, now: Ms): boolean {
+    if (this.staticAddresses.has(address)) return true;
+    let held = 0;
     let open = 0;
     let oldest: Lease | null = null;
     for (const lease of this.leases.values()) {
-      if (lease.client.ingress !== ingress || stateAt(lease, now) !== 'offered') continue;
+      if (lease.client.ingress !== ingress || lease.address === address) continue;
+      const state = stateAt(lease, now);
+      if (state === 'free') continue;
+      held++;
+      if (state !== 'offered') continue;
       open++;
       if (oldest === null || lease.endsAt < oldest.endsAt) oldest = lease;
     }
-    if (open >= OFFERS_PER_PORT && oldest !== null) this.withdraw(oldest, now);
+    if (held < this.portLimit && open < OFFERS_PER_PORT) return true;
+    if (oldest !== null) this.withdraw(oldest, now);
+    return oldest !== null;
   }
 
   private forgetOldOffers(now: Ms): void {

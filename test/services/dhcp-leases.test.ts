@@ -110,6 +110,32 @@ describe('limits', () => {
     expect(b.table).toEqual(['10.0.2.15', '10.0.2.16']);
   });
 
+  test('invented MACs that take leases, or decline them, leave a quarter of the pool to other ports', () => {
+    for (const declines of [false, true]) {
+      const b = new DhcpBench();
+      const from = (port: number): Peer => peer('0.0.0.0', 68, '52:54:00:00:00:01', port);
+      let got = 0;
+      for (let n = 0; n < 1000; n++) {
+        const address = b.lease(mac(1000 + n), from(3));
+        if (address !== null && address !== 'NAK') got++;
+        if (!declines || address === null) continue;
+        const requested: OptionValue = [Option.RequestedAddress, number(4, word(address))];
+        b.send(raw(MessageType.Decline, { chaddr: mac(1000 + n).mac }, [requested]), from(3));
+      }
+      expect(got).toBe(180);
+      for (let n = 0; n < 60; n++) expect(b.lease(mac(n + 1), from(4))).toMatch(/^10\.0\.2\./);
+      expect(b.lease(mac(61), from(4))).toBeNull();
+    }
+  });
+
+  test('a lease is renewed also where its port holds all that it may', () => {
+    const b = new DhcpBench();
+    for (let n = 1; n <= 181; n++) b.lease(mac(n));
+    expect(b.table.length).toBe(180);
+    expect(b.renew(mac(180), '10.0.2.194')).toBe('10.0.2.194');
+    expect(b.reboot(mac(300), '10.0.2.250')).toBe('NAK');
+  });
+
   test('a port that floods keeps its latest offers', () => {
     const b = new DhcpBench();
     for (let n = 0; n <= OFFERS_PER_PORT; n++) {
