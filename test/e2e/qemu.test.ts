@@ -2,7 +2,7 @@
 
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectCleanCapture, icmpFramesFrom, refusalMs, tshark } from './support/capture.ts';
+import { echoReplies, expectCleanCapture, icmpFramesFrom, refusalMs } from './support/capture.ts';
 import { coreTests } from './support/core-tests.ts';
 import { Guest, type Nic } from './support/guest.ts';
 import { digestOf, freePort } from './support/host-servers.ts';
@@ -19,6 +19,7 @@ interface Case {
   readonly takesForward: boolean;
   readonly datagrams: readonly number[];
   readonly transferMiB: number;
+  readonly halfCloseMiB: number;
 }
 
 const ALL = [1, 1472, 4000, 65507];
@@ -30,8 +31,17 @@ const CASES: readonly Case[] = [
     takesForward: true,
     datagrams: ALL,
     transferMiB: 32,
+    halfCloseMiB: 10,
   },
-  { nic: 'e1000', how: 'no option', network: () => [], takesForward: false, datagrams: ALL, transferMiB: 32 },
+  {
+    nic: 'e1000',
+    how: 'no option',
+    network: () => [],
+    takesForward: false,
+    datagrams: ALL,
+    transferMiB: 32,
+    halfCloseMiB: 10,
+  },
   {
     nic: 'rtl8139',
     how: '-nic user',
@@ -39,80 +49,86 @@ const CASES: readonly Case[] = [
     takesForward: true,
     datagrams: ALL,
     transferMiB: 32,
+    halfCloseMiB: 10,
   },
   {
     nic: 'ne2k_pci',
     how: '-net nic -net user',
     network: (hostfwd) => ['-net', 'nic,model=ne2k_pci', '-net', `user,${hostfwd}`],
     takesForward: true,
-    // QEMU's NE2000 keeps the first eight full frames of a burst and drops the others.
+    // QEMU's NE2000 keeps the first frames of a burst, eight full ones, and drops the others: to this guest TCP goes at
+    // the pace of its repairs, and a datagram of 45 fragments never gets through.
     datagrams: [1, 1472, 4000],
-    transferMiB: 32,
+    transferMiB: 4,
+    halfCloseMiB: 2,
   },
 ];
 
 describeWithGuest('usernet qemu', ['tcpdump', 'tshark'], () => {
-  describe.each(CASES)('$how, $nic', ({ nic, network, takesForward, datagrams, transferMiB }) => {
-    let lab: Lab;
-    let guest: Guest;
-    let port: number;
-    let refusedPort = 0;
-    const pcap = () => lab.path('session.pcap');
+  describe.for(CASES)(
+    '$how, $nic',
+    ({ nic, network, takesForward, datagrams, transferMiB, halfCloseMiB }) => {
+      let lab: Lab;
+      let guest: Guest;
+      let port: number;
+      let refusedPort = 0;
+      const pcap = () => lab.path('session.pcap');
 
-    beforeAll(async () => {
-      lab = new Lab('qemu');
-      port = await freePort();
-      const hostfwd = `hostfwd=tcp:127.0.0.1:${port}-:7`;
-      const net = takesForward ? [] : ['--net', `user,${hostfwd}`];
-      const wrapper = usernetQemu(lab, [...net, '--pcap', pcap()]);
-      guest = await Guest.boot(lab, { name: 'guest', nic, network: network(hostfwd), wrapper });
-    });
-    afterAll(() => lab?.close());
-    showLogsOfFailures(() => lab);
+      beforeAll(async () => {
+        lab = new Lab('qemu');
+        port = await freePort();
+        const hostfwd = `hostfwd=tcp:127.0.0.1:${port}-:7`;
+        const net = takesForward ? [] : ['--net', `user,${hostfwd}`];
+        const wrapper = usernetQemu(lab, [...net, '--pcap', pcap()]);
+        guest = await Guest.boot(lab, { name: 'guest', nic, network: network(hostfwd), wrapper });
+      });
+      afterAll(() => lab?.close());
+      showLogsOfFailures(() => lab);
 
-    test('runs without privileges', () => {
-      expect(procStatus(guest.process.pid, 'CapEff')).toBe('0000000000000000');
-      expect(procStatus(guest.process.pid, 'Uid')).not.toMatch(/\b0\b/);
-    });
+      test('runs without privileges', () => {
+        expect(procStatus(guest.process.pid, 'CapEff')).toBe('0000000000000000');
+        expect(procStatus(guest.process.pid, 'Uid')).not.toMatch(/\b0\b/);
+      });
 
-    coreTests(() => guest, {
-      transferMiB,
-      halfCloseMiB: 10,
-      datagrams,
-      onRefused: (refused) => {
-        refusedPort = refused;
-      },
-    });
+      coreTests(() => guest, {
+        transferMiB,
+        halfCloseMiB,
+        datagrams,
+        onRefused: (refused) => {
+          refusedPort = refused;
+        },
+      });
 
-    test('a forward leads to a server in the guest', async () => {
-      await guest.run('socat TCP4-LISTEN:7,fork,reuseaddr EXEC:cat >/dev/null 2>&1 & sleep 0.5');
-      const client = connect(port, '127.0.0.1');
-      client.end('there and back');
-      expect(await digestOf(client)).toMatchObject({ length: 14 });
-    });
+      test('a forward leads to a server in the guest', async () => {
+        await guest.run('socat TCP4-LISTEN:7,fork,reuseaddr EXEC:cat >/dev/null 2>&1 & sleep 0.5');
+        const client = connect(port, '127.0.0.1');
+        client.end('there and back');
+        expect(await digestOf(client)).toMatchObject({ length: 14 });
+      });
 
-    test('it ends when QEMU ends, with its status', async () => {
-      const mac = (await guest.run('cat /sys/class/net/eth0/address')).trim();
-      await guest.powerOff();
-      expect(guest.process.exit).toEqual({ code: 0, signal: null });
-      await poll(1000, 'the end of the process group', () =>
-        groupIsGone(guest.process.pid) ? true : undefined,
-      );
-      expect(icmpFramesFrom(pcap(), mac)).toBeGreaterThanOrEqual(6);
-    });
+      test('it ends when QEMU ends, with its status', async () => {
+        const mac = (await guest.run('cat /sys/class/net/eth0/address')).trim();
+        await guest.powerOff();
+        expect(guest.process.exit).toEqual({ code: 0, signal: null });
+        await poll(1000, 'the end of the process group', () =>
+          groupIsGone(guest.process.pid) ? true : undefined,
+        );
+        expect(icmpFramesFrom(pcap(), mac)).toBeGreaterThanOrEqual(6);
+      });
 
-    test('the capture has no malformed packet and no bad checksum', () => {
-      expectCleanCapture(pcap());
-    });
+      test('the capture has no malformed packet and no bad checksum', () => {
+        expectCleanCapture(pcap());
+      });
 
-    test('no ping was answered', () => {
-      expect(tshark(pcap(), 'icmp.type == 0', ['frame.number'])).toEqual([]);
-    });
+      test('no ping was answered', () => {
+        expect(echoReplies(pcap())).toEqual([]);
+      });
 
-    test('the refusal reached the guest within 50 ms', () => {
-      expect(refusalMs(pcap(), refusedPort)).toBeLessThan(50);
-    });
-  });
+      test('the refusal reached the guest within 50 ms', () => {
+        expect(refusalMs(pcap(), refusedPort)).toBeLessThan(50);
+      });
+    },
+  );
 });
 
 function groupIsGone(pid: number): boolean {
