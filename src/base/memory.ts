@@ -116,3 +116,8 @@ export function fold(sum: number): number {
   const once = (sum & 0xffff) + (sum >>> 16);
   return (once & 0xffff) + (once >>> 16);
 }
+
+/** A folded sum of bytes that begin at an odd place of the whole: its bytes change places. RFC 1071 2 (B). */
+export function atOddOffset(sum: number): number {
+  return ((sum & 0xff) << 8) | (sum >>> 8);
+}

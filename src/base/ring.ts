@@ -8,6 +8,7 @@
 
 import type { Account, Arena } from './arena.ts';
 import { blockSize } from './arena.ts';
+import { atOddOffset } from './memory.ts';
 import type { Region } from './region.ts';
 
 export class Ring {
@@ -106,7 +107,7 @@ export class Ring {
     const sum = memory.copySum(dst, this.base + from, first);
     if (first === len) return sum;
     const rest = memory.copySum(dst + first, this.base, len - first);
-    return sum + (first % 2 === 0 ? rest : swap(rest));
+    return sum + (first % 2 === 0 ? rest : atOddOffset(rest));
   }
 
   /** A region of today's storage is in somebody's hands until release(). */
@@ -166,8 +167,4 @@ export class Ring {
   private wrap(index: number): number {
     return index & (this.capacity - 1);
   }
-}
-
-function swap(sum: number): number {
-  return ((sum & 0xff) << 8) | (sum >>> 8);
 }

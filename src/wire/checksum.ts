@@ -14,11 +14,6 @@ export function isValid(sum: number): boolean {
   return fold(sum) === 0xffff;
 }
 
-/** A folded sum of bytes that begin at an odd place of the whole: its bytes change places. RFC 1071 2 (B). */
-export function atOddOffset(sum: number): number {
-  return ((sum & 0xff) << 8) | (sum >>> 8);
-}
-
 /** Sum of the IPv4 pseudo-header without the length. RFC 9293 3.1, RFC 768. */
 export function pseudoSumIpv4(src: number, dst: number, proto: number): number {
   return (src >>> 16) + (src & 0xffff) + (dst >>> 16) + (dst & 0xffff) + proto;

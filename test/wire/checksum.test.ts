@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { memoryOver } from '../../src/base/memory.ts';
-import { atOddOffset, finish, fold, isValid, pseudoSumIpv4 } from '../../src/wire/checksum.ts';
+import { atOddOffset, memoryOver } from '../../src/base/memory.ts';
+import { finish, fold, isValid, pseudoSumIpv4 } from '../../src/wire/checksum.ts';
 import { hex } from '../support/frames.ts';
 
 test('RFC 1071 3: the example', () => {
