@@ -1,8 +1,8 @@
 // From a transport payload to a frame: Ethernet and IPv4 headers in front, fragments where it does not fit.
 
 import type { Arena } from '../base/arena.ts';
-import type { Random } from '../base/random.ts';
 import type { FrameOut } from '../base/guest-port.ts';
+import type { Random } from '../base/random.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 
