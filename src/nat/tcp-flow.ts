@@ -64,7 +64,8 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   private writing = 0;
   private guestFin = false;
   private endSent = false;
-  private established = false;
+  /** Our SYN to the guest is not answered yet: a reset now is a refusal. */
+  private unanswered = false;
   /** The host has reset: the guest hears of it when it has all that came before. */
   private resetDue = false;
   private tcbDone = false;
@@ -118,6 +119,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   startForward(stream: HostStream, now: Ms): void {
     this.stream = stream;
     this.phase = 'open';
+    this.unanswered = true;
     user.connect(this.tcb, now);
   }
 
@@ -187,7 +189,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   }
 
   onEstablished(): void {
-    this.established = true;
+    this.unanswered = false;
     this.resume();
   }
 
@@ -209,7 +211,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   onClosed(reason: CloseReason): void {
     if (reason === 'normal') this.tcbEnded('closed');
     else if (reason === 'timed-out') this.finish('timed-out', true);
-    else this.finish(this.established ? 'guest-reset' : 'refused', true);
+    else this.finish(this.unanswered ? 'refused' : 'guest-reset', true);
   }
 
   // HostStreamEvents

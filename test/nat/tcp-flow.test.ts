@@ -31,3 +31,16 @@ test.each([4096, 16_384, 65_536, 131_072])(
     expect(await bench.close()).toEqual(NOTHING);
   },
 );
+
+test('a guest that gives up while the host is connecting has reset it, and was not refused', async () => {
+  const bench = new NetworkBench();
+  const guest = await bench.boot();
+  const socket = guest.connectTcp(to('198.51.100.7', 80), new SocketRecord());
+  bench.clock.advance(5);
+  // What a guest that has given up says to the SYN-ACK that comes after all.
+  bench.host.stream.open();
+  socket.reset();
+  bench.clock.advance(5);
+  expect(bench.ended.map((flow) => flow.reason)).toEqual(['guest-reset']);
+  expect(await bench.close()).toEqual(NOTHING);
+});
