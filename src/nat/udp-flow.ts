@@ -120,7 +120,8 @@ export class UdpFlow implements Flow, HostDatagramEvents {
     const address = context.policy.toGuest(from.addr);
     let remote = this.remotes.get(keyOf(address, from.port));
     if (remote === undefined) {
-      if (!context.settings.udpFullCone) {
+      // Full cone or not: nobody becomes a remote whom the guest could not have sent to.
+      if (!context.settings.udpFullCone || context.policy.judge(address) !== 'allow') {
         context.drops.lose(Loss.UdpFiltered);
         return;
       }

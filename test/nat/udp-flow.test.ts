@@ -68,3 +68,40 @@ test.each([
   expect(bench.ended.map((flow) => flow.reason)).toEqual(['unreachable']);
   expect(await bench.close()).toEqual(NOTHING);
 });
+
+describe('udpFullCone: anybody may send to a port that the guest has used', () => {
+  test('and is answered from there', async () => {
+    const bench = new NetworkBench({ udpFullCone: true });
+    const guest = await bench.boot();
+    const heard: string[] = [];
+    const socket = open(guest, heard);
+    socket.send(REMOTE, Buffer.from('1'));
+    bench.clock.advance(5);
+    bench.host.socket.gives('hello', to('203.0.113.9', 99));
+    bench.clock.advance(5);
+    expect(heard).toEqual(['hello from 203.0.113.9:99']);
+    socket.send(to('203.0.113.9', 99), Buffer.from('2'));
+    bench.clock.advance(5);
+    expect(bench.host.socket.hasSentTo(to('203.0.113.9', 99))).toBe(true);
+    expect(await bench.close()).toEqual(NOTHING);
+  });
+
+  test("but nobody to whom the guest may not send: the host's loopback where that is closed, metadata", async () => {
+    const bench = new NetworkBench({ udpFullCone: true, hostLoopback: false });
+    const guest = await bench.boot();
+    const heard: string[] = [];
+    const socket = open(guest, heard);
+    socket.send(REMOTE, Buffer.from('1'));
+    bench.clock.advance(5);
+    const used = bench.host.socket;
+    used.gives('hello', to('127.0.0.1', 99));
+    used.gives('hello', to('169.254.169.254', 80));
+    bench.clock.advance(5);
+    socket.send(to('10.0.2.2', 99), Buffer.from('2'));
+    bench.clock.advance(5);
+    expect(heard).toEqual(['unreachable 3 10.0.2.2:99']);
+    expect(used.sent.length).toBe(1);
+    expect(bench.network.stats().losses).toEqual({ UdpFiltered: 2 });
+    expect(await bench.close()).toEqual(NOTHING);
+  });
+});
