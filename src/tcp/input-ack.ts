@@ -53,6 +53,8 @@ function takeNewAck(tcb: Tcb, segment: Segment, now: Ms): void {
   tcb.probe = false;
   if (tcb.inRecovery) recoveryAck(tcb, acked);
   else {
+    // Kept close: left behind by 2^31 bytes it would seem to lie ahead.
+    tcb.recover = seqMax(tcb.recover, (tcb.sndUna - 1) | 0);
     tcb.dupAcks = 0;
     tcb.congestion.onAck(acked, flight);
   }

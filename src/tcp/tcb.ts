@@ -271,6 +271,8 @@ export function checkTcb(tcb: Tcb): void {
   assert(seqLeq(tcb.sndUna, tcb.sndNxt), 'sndUna <= sndNxt');
   assert(seqLeq(tcb.sndNxt, tcb.sndMax), 'sndNxt <= sndMax');
   assert(seqLeq(tcb.sndMax, tcb.sndEnd) || tcb.state === 'CLOSED', 'sndMax <= end of the queue');
+  assert(seqLeq(tcb.sndUna, (tcb.recover + 1) | 0), 'recover keeps up with sndUna');
+  assert(seqLeq(tcb.recover, tcb.sndMax), 'recover <= sndMax');
   assert(seqLeq(tcb.rcvNxt, tcb.rcvAdv), 'rcvNxt <= rcvAdv');
   assert(tcb.recvRing.length <= tcb.recvRing.limit, 'receive ring within its limit');
   assert(seqDiff(tcb.rcvAdv, tcb.rcvNxt) <= tcb.recvRing.room, 'the ring has room for the window');

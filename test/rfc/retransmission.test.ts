@@ -179,6 +179,16 @@ describe('RFC 5681 3.2, RFC 6582: fast retransmit and recovery', () => {
     expect(counters.fastRetransmits).toBe(0);
   });
 
+  test('`recover` stays beside SND.UNA, or two gigabytes later no recovery would begin', () => {
+    const { guest, host, tcb } = established();
+    for (let i = 0; i < 10; i++) {
+      host.gives(pattern(5000));
+      guest.takesAll();
+      guest.sends({});
+    }
+    expect((tcb.sndUna - tcb.recover) | 0).toBe(1);
+  });
+
   test('what is retransmitted is what was sent', () => {
     const { guest, tcb, clock } = tenInFlight();
     let got = '';
