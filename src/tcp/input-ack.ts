@@ -44,6 +44,7 @@ function takeNewAck(tcb: Tcb, segment: Segment, now: Ms): void {
   measure(tcb, segment, now);
   tcb.sndUna = segment.ack;
   tcb.sndNxt = seqMax(tcb.sndNxt, tcb.sndUna);
+  tcb.resentEnd = seqMax(tcb.resentEnd, tcb.sndUna);
   if (data > 0) tcb.sendRing.consume(data);
   tcb.retries = 0;
   // RFC 9293 3.8.6.2.1: what waits for a wider window waits for one RTO from here.
@@ -72,7 +73,11 @@ function takeNewAck(tcb: Tcb, segment: Segment, now: Ms): void {
  */
 function measure(tcb: Tcb, segment: Segment, now: Ms): void {
   if (tcb.timestamps && segment.options.hasTimestamps) {
-    const rtt = (now + tcb.tsOffset - segment.options.tsEcr) | 0;
+    const { tsEcr } = segment.options;
+    // Of bytes sent twice the echo may be the first sending's: the peer had them, its ACK was lost, and what passed since
+    // is our own waiting.
+    if (seqLt(tcb.sndUna, tcb.resentEnd) && seqLt(tsEcr, tcb.resentTs)) return;
+    const rtt = (now + tcb.tsOffset - tsEcr) | 0;
     // An echo that is not ours, or from long ago, tells nothing.
     if (rtt >= 0 && rtt < 600_000) tcb.rtt.sample(rtt);
   } else if (tcb.timing && seqLeq(tcb.timedSeq, segment.ack)) {

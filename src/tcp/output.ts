@@ -175,6 +175,8 @@ function noteSent(tcb: Tcb, what: SendPlan, now: Ms): void {
   if (seqLt(what.seq, tcb.sndMax)) {
     counters.retransmits++;
     counters.retransmittedBytes += what.len;
+    tcb.resentEnd = seqMax(tcb.resentEnd, end);
+    tcb.resentTs = (now + tcb.tsOffset) | 0;
     // Karn's rule: a segment sent twice is not timed.
     if (tcb.timing && seqLt(what.seq, tcb.timedSeq)) tcb.timing = false;
   } else if (!tcb.timing && (!tcb.timestamps || what.kind === 'syn')) {

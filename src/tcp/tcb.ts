@@ -201,6 +201,9 @@ export class Tcb {
   timing = false;
   timedSeq = 0;
   timedAt: Ms = 0;
+  /** End of what was sent twice, and the timestamp clock when that was done last. */
+  resentEnd: number;
+  resentTs = 0;
   /** Timeouts in a row. */
   retries = 0;
   probes = 0;
@@ -228,6 +231,7 @@ export class Tcb {
     this.sndNxt = init.iss;
     this.sndMax = init.iss;
     this.recover = init.iss;
+    this.resentEnd = init.iss;
     this.tsOffset = init.tsOffset;
     this.sendRing = new Ring(env.arena, account, env.flowBytes);
     this.recvRing = new Ring(env.arena, account, env.flowBytes);

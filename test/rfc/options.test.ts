@@ -191,6 +191,23 @@ describe('RFC 7323 timestamps', () => {
     expect(tcb.rtt.srtt).toBeLessThanOrEqual(40);
   });
 
+  test('4.1: after a lost ACK the echo of the first sending is not measured, the echo of the second is', () => {
+    const { guest, host, tcb, clock } = established({ timestamps: true });
+    const { srtt } = tcb.rtt;
+    for (const lostAck of [true, false]) {
+      host.gives('x');
+      const first = guest.expects({ text: 'x' }).options.ts![0];
+      clock.advance(tcb.rtt.rto);
+      const second = guest.expects({ text: 'x' }).options.ts![0];
+      clock.advance(tcb.rtt.rto - 1);
+      const timed = lostAck ? first : second;
+      guest.sends({ options: { ts: [9000, timed] } });
+      expect(tcb.sendRing.length).toBe(0);
+      if (lostAck) expect(tcb.rtt.srtt).toBe(srtt);
+      else expect(tcb.rtt.srtt).toBeGreaterThan(srtt);
+    }
+  });
+
   test('an echo from the future or long ago is not measured', () => {
     const { guest, host, tcb } = established({ timestamps: true });
     const before = tcb.rtt.srtt;
