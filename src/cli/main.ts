@@ -3,6 +3,7 @@
 import { ConfigError } from '../network/config.ts';
 import { type Command, parseArgs, UsageError } from './args.ts';
 import { commands } from './commands.ts';
+import { isOurs } from './errors.ts';
 import { commandHelp, fullHelp } from './help.ts';
 import { print, say, version } from './output.ts';
 
@@ -48,11 +49,6 @@ function report(error: unknown): number {
   }
   say(error.message);
   return error instanceof UsageError || error instanceof ConfigError ? MISUSED : FAILED;
-}
-
-function isOurs(error: Error): boolean {
-  if (error.message.startsWith('usernet bug: ')) return true;
-  return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
 }
 
 // A reader of our output that is gone is no reason to stop serving.

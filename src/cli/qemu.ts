@@ -98,7 +98,7 @@ class Networks {
       events: { ...events, onGuestUp: () => this.count(1), onGuestDown: () => this.count(-1) },
     });
     this.sessions.push(session);
-    await session.network.start();
+    await session.start();
     const spec = { kind: 'unix', path: plan.socket, server: true } as const;
     this.ports.push(await listenQemu(spec, (link) => session.attach(link), this.names));
     for (const line of [...networkLines(parseConfig(plan.config)), ...plan.notes]) say(`${plan.id}: ${line}`);

@@ -8,6 +8,7 @@ import { LinkNames, openQemuPort, type QemuPort } from '../node/qemu-port.ts';
 import { type Args, type Command, UsageError } from './args.ts';
 import { linkLines, MAC_LINE, networkLines } from './banner.ts';
 import { openCapture } from './capture-file.ts';
+import { about } from './errors.ts';
 import {
   LINK_OPTION,
   NET_OPTION,
@@ -68,7 +69,9 @@ async function runCommand(args: Args): Promise<number> {
   try {
     await serving.start();
     const names = new LinkNames();
-    for (const spec of specs) ports.push(await openQemuPort(spec, end.counted(serving), names));
+    for (const spec of specs) {
+      ports.push(await about('--link', openQemuPort(spec, end.counted(serving), names)));
+    }
     const lines = [
       ...networkLines(parseConfig(config)),
       ...notes,

@@ -3,8 +3,9 @@
 
 import type { Link } from '../link/link.ts';
 import type { NetworkConfig } from '../network/config.ts';
+import { messageOf } from './errors.ts';
 import { say } from './output.ts';
-import { messageOf, Session, type SessionOptions } from './session.ts';
+import { Session, type SessionOptions } from './session.ts';
 
 export interface Serving {
   /** Rejects when a forward cannot be bound. */
@@ -24,7 +25,7 @@ export class Shared implements Serving {
   }
 
   start(): Promise<void> {
-    return this.session.network.start();
+    return this.session.start();
   }
 
   accept(link: Link): Promise<boolean> {
@@ -60,7 +61,7 @@ export class Isolated implements Serving {
   async accept(link: Link): Promise<boolean> {
     const session = this.open(link);
     try {
-      await session.network.start();
+      await session.start();
     } catch (error) {
       say(`${link.name}: no forwards: ${messageOf(error)}`);
     }

@@ -5,6 +5,7 @@ import type { NetworkConfig } from '../network/config.ts';
 import type { NetworkEvents } from '../network/events.ts';
 import type { Network } from '../network/network.ts';
 import { createNodeNetwork } from '../node/node-network.ts';
+import { about, messageOf } from './errors.ts';
 import { printStats, type StatsFormat, say } from './output.ts';
 
 export interface SessionOptions {
@@ -26,6 +27,11 @@ export class Session {
     this.options = options;
   }
 
+  /** Binds the forwards. Rejects with one line that names the option. */
+  start(): Promise<void> {
+    return about('hostfwd', this.network.start());
+  }
+
   /** A guest's cable: the network's own from here on. False: it was closed, there is no room for it. */
   attach(link: Link): boolean {
     try {
@@ -45,10 +51,6 @@ export class Session {
   close(): Promise<void> {
     return this.network.close();
   }
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Waits for `work`, but no longer than `ms`. False when the time was up. */

@@ -158,10 +158,10 @@ describe('usernet run', () => {
       ...['run', '--link', `unix:${lab.path('f.sock')}`, '--net', `user,hostfwd=tcp:127.0.0.1:${port}-:22`],
     );
     expect(forward).toMatchObject({ code: 1, stdout: '' });
-    expect(forward.stderr).toMatch(new RegExp(`^usernet: .*127\\.0\\.0\\.1:${port}.*\n$`));
+    expect(forward.stderr).toMatch(new RegExp(`^usernet: hostfwd: 127\\.0\\.0\\.1:${port}: .*\n$`));
     const link = await ended('run', '--link', `tcp:127.0.0.1:${port}`);
     expect(link).toMatchObject({ code: 1, stdout: '' });
-    expect(link.stderr).toMatch(new RegExp(`^usernet: .*127\\.0\\.0\\.1:${port}.*\n$`));
+    expect(link.stderr).toMatch(new RegExp(`^usernet: --link: tcp:127\\.0\\.0\\.1:${port}.*\n$`));
     taken.close();
   });
 
