@@ -3,5 +3,7 @@
 export * from './index.ts';
 export { NodeClock } from './node/clock.ts';
 export { NodeHost } from './node/host-sockets.ts';
+export { type LinkSpec, parseLinkSpec } from './node/link-spec.ts';
 export { createNodeNetwork } from './node/node-network.ts';
+export { LinkNames, type OnLink, openQemuPort, type QemuPort } from './node/qemu-port.ts';
 export { NodeRandom } from './node/random.ts';
