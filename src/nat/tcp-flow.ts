@@ -221,6 +221,9 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     this.stopConnecting();
     this.phase = 'open';
     user.accept(this.tcb);
+    // Before the handshake with the guest is over: what the host has said would be lost if it reset the connection, and
+    // the guest's first bytes met that reset before they were read.
+    this.resume();
   }
 
   reserveRead(into: Region): void {

@@ -2,6 +2,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { EmbeddedGuest } from '../../src/guest/guest.ts';
 import { NetworkBench, SocketRecord, to } from '../support/guest-bench.ts';
 import { pattern } from '../support/link-bench.ts';
+import { ACK, RST, SYN, tcp } from '../support/raw-frames.ts';
+import { RawBench } from '../support/raw-guest.ts';
 import { starve } from '../support/starve.ts';
 
 const SYN_ACK = 'Flags [S.]';
@@ -38,6 +40,25 @@ describe('opening', () => {
     bench.clock.advance(5);
     expect(bench.seen(SYN_ACK)).toHaveLength(1);
     expect(record.events).toEqual(['open']);
+  });
+
+  test('what the host says before the handshake is over is read at once, and reaches the guest before its reset', () => {
+    const raw = new RawBench();
+    raw.sends(tcp({ sport: 5000, seq: 1000, flags: SYN }));
+    raw.host.stream.open().gives('bye');
+    raw.clock.runSoon();
+    expect(raw.host.stream.undelivered).toBe(0);
+    raw.host.stream.fail('reset');
+    raw.clock.runSoon();
+    const synAck = raw.link.lastTcp;
+    expect(synAck.flags).toBe(SYN | ACK);
+    const ack = (synAck.seq + 1) >>> 0;
+    raw.sends(tcp({ sport: 5000, seq: 1001, ack, flags: ACK }));
+    expect(raw.link.lastTcp.seq).toBe(ack);
+    expect(raw.link.lastTcp.len).toBe(3);
+    raw.sends(tcp({ sport: 5000, seq: 1001, ack: ack + 3, flags: ACK }));
+    expect(raw.link.lastTcp.flags & RST).toBe(RST);
+    expect(raw.link.lastTcp.seq).toBe((ack + 3) >>> 0);
   });
 
   test("the gateway is the host's loopback", () => {
