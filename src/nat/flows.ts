@@ -52,13 +52,16 @@ export class Flows {
     return guest;
   }
 
+  /** Has the guest room for one more connect to the host? Counted where it has not. */
+  mayConnect(guest: Guest): boolean {
+    if (guest.pendingConnects < this.context.settings.limits.pendingConnects) return true;
+    this.context.drops.lose(Loss.PendingConnectsFull);
+    return false;
+  }
+
   /** Has the guest room for one more TCP flow? One in TIME-WAIT goes where that helps. */
   mayOpenTcp(guest: Guest): boolean {
     const { limits } = this.context.settings;
-    if (guest.pendingConnects >= limits.pendingConnects) {
-      this.context.drops.lose(Loss.PendingConnectsFull);
-      return false;
-    }
     if (guest.tcp.size < limits.tcpFlows) return true;
     for (const oldest of guest.timeWait) {
       oldest.abort('evicted');

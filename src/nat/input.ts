@@ -129,7 +129,7 @@ export class NatInput {
     }
     const guest = this.flows.guest(p.ingress);
     if (guest === undefined) return Drop.NetworkClosed;
-    if (!this.flows.mayOpenTcp(guest)) {
+    if ((service === undefined && !this.flows.mayConnect(guest)) || !this.flows.mayOpenTcp(guest)) {
       this.reset(p);
       return Drop.TcpFlowsFull;
     }

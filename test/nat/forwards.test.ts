@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Endpoint, formatEndpoint } from '../../src/base/addr.ts';
 import type { FakeDatagrams } from '../support/fake-host.ts';
-import { NetworkBench, to } from '../support/guest-bench.ts';
+import { NetworkBench, SocketRecord, to } from '../support/guest-bench.ts';
 
 const NOTHING = { flows: 0, timers: 0, arena: 0 };
 
@@ -62,4 +62,25 @@ describe('clients of a UDP forward', () => {
     ]);
     expect(await bench.close()).toEqual(NOTHING);
   });
+});
+
+test('a guest whose SYNs nobody answers can still be reached, and asks the name service', async () => {
+  const bench = new NetworkBench({
+    limits: { pendingConnects: 1 },
+    forwards: [{ proto: 'tcp', host: '127.0.0.1:2222', guest: '10.0.2.15:22' }],
+  });
+  await bench.network.start();
+  const guest = await bench.boot();
+  guest.listenTcp(22, () => ({}));
+  const records = [to('192.0.2.1', 80), to('192.0.2.2', 80), to('10.0.2.3', 53)].map((peer) => {
+    const record = new SocketRecord();
+    guest.connectTcp(peer, record);
+    return record;
+  });
+  const client = bench.host.connects(to('127.0.0.1', 2222), to('127.0.0.1', 50_000));
+  bench.clock.advance(20);
+  expect(records.map((record) => record.events)).toEqual([[], ['refused'], ['open']]);
+  expect(client?.reading).toBe(true);
+  expect(bench.network.stats().losses).toEqual({ PendingConnectsFull: 1 });
+  expect(await bench.close()).toEqual(NOTHING);
 });
