@@ -6,7 +6,7 @@
 // UDP: one host socket for each forward; the guest's answers leave by it, so that the client gets them from the port it
 // has sent to. A client is remembered while it is in use, MAX_CLIENTS of each forward, the idlest goes first.
 
-import { type Endpoint, ipv4Addr, sameEndpoint } from '../base/addr.ts';
+import { type Endpoint, formatEndpoint, ipv4Addr, sameEndpoint } from '../base/addr.ts';
 import type { Ms } from '../base/clock.ts';
 import { Loss } from '../base/drop.ts';
 import type { ForwardSettings } from '../base/settings.ts';
@@ -14,6 +14,7 @@ import { Timer } from '../base/timers.ts';
 import type {
   HostDatagramEvents,
   HostDatagrams,
+  HostError,
   HostListener,
   HostStream,
   HostStreamEvents,
@@ -52,15 +53,18 @@ interface UdpForward {
 export class Forwards implements UdpForwards {
   private readonly context: NatContext;
   private readonly flows: Flows;
+  private readonly onLost: (message: string) => void;
   private readonly listeners: HostListener[] = [];
   private readonly udp: UdpForward[] = [];
   private readonly key = new Int32Array(KEY_WORDS);
   private pending = 0;
   private readonly timer = new Timer((now) => this.expire(now));
 
-  constructor(context: NatContext, flows: Flows) {
+  /** `onLost` hears of a forward whose socket ended by itself, in one line. */
+  constructor(context: NatContext, flows: Flows, onLost: (message: string) => void) {
     this.context = context;
     this.flows = flows;
+    this.onLost = onLost;
   }
 
   get hasUdp(): boolean {
@@ -84,7 +88,7 @@ export class Forwards implements UdpForwards {
     const clients = new Map<number, Client>();
     const events: HostDatagramEvents = {
       onDatagram: (data, from) => this.fromClient(forward, data, from),
-      onError: () => {},
+      onError: (error) => this.lost(forward, error),
     };
     const forward: UdpForward = { settings, socket: await host.bindUdp(settings.host, events), clients };
     this.udp.push(forward);
@@ -215,6 +219,14 @@ export class Forwards implements UdpForwards {
     clients.set(clientKey(address, port), client);
     if (this.timer.index < 0) context.timers.arm(this.timer, now + context.settings.timeouts.udpIdle);
     return client;
+  }
+
+  /** A client whose port is closed is its own business; anything else has ended the socket. */
+  private lost(forward: UdpForward, error: HostError): void {
+    const at = this.udp.indexOf(forward);
+    if (error === 'refused' || at < 0) return;
+    this.udp.splice(at, 1);
+    this.onLost(`forward udp ${formatEndpoint(forward.settings.host)} has ended: ${error}`);
   }
 
   private dropIdlest(forward: UdpForward): void {

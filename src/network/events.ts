@@ -7,7 +7,7 @@ export interface NetworkEvents {
   onLease?(mac: string, address: string): void;
   onFlowOpen?(flow: FlowOpened): void;
   onFlowEnd?(flow: FlowEnded): void;
-  /** A forward that could not be bound after the start, an event handler that threw, and the like. One line. */
+  /** A forward whose socket ended by itself, an event handler that threw, and the like. One line. */
   onError?(message: string): void;
 }
 

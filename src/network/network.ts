@@ -122,7 +122,9 @@ export class Network {
       },
     };
     this.nat = new NatInput(context, udpPorts);
-    this.forwards = new Forwards(context, this.nat.flows);
+    this.forwards = new Forwards(context, this.nat.flows, (message) =>
+      this.tell(() => this.events.onError?.(message)),
+    );
     const ipv4 = new Ipv4Input(
       { arena, addresses, ports, reassembly: this.reassembly, icmp: this.icmp },
       this.nat,
@@ -204,10 +206,12 @@ export class Network {
       this.nat.flows.close();
       for (const service of this.services) service.stop();
     });
-    for (const port of [...this.hub.allPorts()]) {
-      port.link.close();
+    const links = [...this.hub.allPorts()].map((port) => {
+      const closed = port.link.close();
       this.turn.run(() => this.hub.unplug(port, 'the network is closed'));
-    }
+      return closed;
+    });
+    await Promise.all(links);
     await this.host.close();
     this.reassembly.clear();
     this.neighbours.clear();

@@ -64,6 +64,26 @@ describe('clients of a UDP forward', () => {
   });
 });
 
+test('a UDP forward whose socket ends by itself is told of, and its guest speaks through a flow again', async () => {
+  const said: string[] = [];
+  const forward = { proto: 'udp', host: '127.0.0.1:53', guest: '10.0.2.15:53' } as const;
+  const bench = new NetworkBench({ forwards: [forward] }, { onError: (message) => said.push(message) });
+  await bench.network.start();
+  const guest = await bench.boot();
+  const socket = guest.openUdp({}, 53);
+  const bound = bench.host.sockets.find((one) => one.at !== null)!;
+  bound.gives('hello', to('198.51.100.9', 5353));
+  bench.clock.advance(5);
+  bound.fails('refused');
+  bound.fails('failed');
+  bench.clock.advance(5);
+  expect(said).toEqual(['forward udp 127.0.0.1:53 has ended: failed']);
+  socket.send(to('198.51.100.9', 5353), Buffer.from('answer'));
+  bench.clock.advance(5);
+  expect(bench.network.stats().flows.udp).toBe(1);
+  expect(await bench.close()).toEqual(NOTHING);
+});
+
 test('a guest whose SYNs nobody answers can still be reached, and asks the name service', async () => {
   const bench = new NetworkBench({
     limits: { pendingConnects: 1 },
