@@ -54,11 +54,11 @@ function takeNewAck(tcb: Tcb, segment: Segment, now: Ms): void {
   tcb.probe = false;
   if (tcb.inRecovery) recoveryAck(tcb, acked);
   else {
-    // Kept close: left behind by 2^31 bytes it would seem to lie ahead.
-    tcb.recover = seqMax(tcb.recover, (tcb.sndUna - 1) | 0);
     tcb.dupAcks = 0;
     tcb.congestion.onAck(acked, flight);
   }
+  // Kept close: left behind by 2^31 bytes it would seem to lie ahead.
+  if (!tcb.inRecovery) tcb.recover = seqMax(tcb.recover, (tcb.sndUna - 1) | 0);
   // RFC 6298 5.2, 5.3: off when everything is acknowledged, else from the start.
   tcb.rtoAt = tcb.sndNxt === tcb.sndUna ? NEVER : now + tcb.rtt.rto;
   if (acked > data) finAcknowledged(tcb, now);
