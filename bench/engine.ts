@@ -60,7 +60,9 @@ export class BenchLink implements Link {
     this.used = 0;
   }
 
-  close(): void {}
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
 }
 
 /** A connection that is open at once and takes all that is written. */

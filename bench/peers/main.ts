@@ -57,7 +57,7 @@ async function main(): Promise<void> {
   const pump = join(folder, 'tap-pump');
   execFileSync('cc', ['-O2', '-o', pump, resolve('bench/peers/tap-pump.c'), '-lpthread']);
   const engines = [usernet(pump), slirp4netns()];
-  const server = start('iperf3', ['-s', '-p', String(IPERF_PORT)]);
+  const server = start('iperf3', ['-s', '-p', String(IPERF_PORT), '--forceflush']);
   await untilPrinted(server, 'listening');
   const samples = new Map<string, { gbits: number[]; cpu: number[] }>();
   const rounds = Number(values.rounds);

@@ -66,7 +66,7 @@ export class Isolated implements Serving {
       say(`${link.name}: no forwards: ${messageOf(error)}`);
     }
     if (!this.closed && session.attach(link)) return true;
-    link.close();
+    void link.close();
     await this.end(session);
     return false;
   }

@@ -39,7 +39,7 @@ export class Session {
       return true;
     } catch (error) {
       say(`${link.name}: ${messageOf(error)}`);
-      link.close();
+      void link.close();
       return false;
     }
   }

@@ -181,7 +181,7 @@ export class EmbeddedGuest implements LinkSink, SocketOwner, UdpOwner {
   /** Pulls the cable and forgets everything: no event follows, no timer is left. Idempotent. */
   close(): void {
     this.shutDown(null);
-    this.link.close();
+    void this.link.close();
   }
 
   /** A path to `dst` for what is the same in each frame. */

@@ -68,8 +68,8 @@ class Capture implements Link, LinkSink {
     this.inner.flush();
   }
 
-  close(): void {
-    this.inner.close();
+  close(): Promise<void> {
+    return this.inner.close();
   }
 
   onFrame(off: number, len: number): void {

@@ -50,6 +50,9 @@ export interface Link extends Flushable {
   /** Queues a copy of the frame at [off, off+len). False when the queue is full. Never calls the sink. */
   send(off: number, len: number): boolean;
 
-  /** Pulls the cable out from our side: queued frames may be lost, the sink is not called any more. Idempotent. */
-  close(): void;
+  /**
+   * Pulls the cable out from our side: queued frames may be lost, the sink is not called any more. Resolves when the
+   * arena has the link's buffers back; that may take until the operating system is done with them. Idempotent.
+   */
+  close(): Promise<void>;
 }

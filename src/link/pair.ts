@@ -101,12 +101,14 @@ class PairEnd implements Link {
     this.other.askReceive();
   }
 
-  close(): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.sink = null;
-    this.other.askReceive();
-    this.free();
+  close(): Promise<void> {
+    if (!this.closed) {
+      this.closed = true;
+      this.sink = null;
+      this.other.askReceive();
+      this.free();
+    }
+    return Promise.resolve();
   }
 
   private askReceive(): void {

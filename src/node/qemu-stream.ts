@@ -42,6 +42,10 @@ export class QemuStreamLink implements Link {
   /** close() was called: the sink is told nothing more. */
   private closedByUs = false;
   private gone = false;
+  private tellGone: () => void = () => {};
+  private readonly whenGone = new Promise<void>((resolve) => {
+    this.tellGone = resolve;
+  });
 
   private received = 0;
   private readonly account = new Account();
@@ -107,9 +111,10 @@ export class QemuStreamLink implements Link {
     }
   }
 
-  close(): void {
+  close(): Promise<void> {
     this.closedByUs = true;
     this.fail('closed');
+    return this.whenGone;
   }
 
   /** Moves the connection to a socket that reads into the receive buffer, and starts it. */
@@ -201,6 +206,7 @@ export class QemuStreamLink implements Link {
     this.reason ??= 'the connection was closed';
     this.gone = true;
     if (this.attached !== null) this.finish();
+    this.tellGone();
     this.onGone();
   };
 

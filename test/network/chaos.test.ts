@@ -57,8 +57,8 @@ class Lossy implements Link, LinkSink {
     this.inner.flush();
   }
 
-  close(): void {
-    this.inner.close();
+  close(): Promise<void> {
+    return this.inner.close();
   }
 
   onFrame(off: number, len: number): void {

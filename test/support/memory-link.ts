@@ -77,8 +77,9 @@ export class MemoryLink implements Link {
 
   flush(): void {}
 
-  close(): void {
+  close(): Promise<void> {
     this.free();
+    return Promise.resolve();
   }
 
   private free(): void {

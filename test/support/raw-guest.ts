@@ -71,7 +71,9 @@ export class RawLink implements Link {
   flush(): void {}
 
   /** Frames still come afterwards, if a test wants it: from a guest that has not heard of it. */
-  close(): void {}
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
 
   get lastTcp(): ReturnType<typeof readTcp> {
     const frame = this.frames.filter(isTcp).at(-1);
