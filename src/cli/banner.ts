@@ -29,7 +29,7 @@ function reachLines(s: Settings): string[] {
     : [];
 }
 
-function forwardLine(f: Settings['forwards'][number]): string {
+export function forwardLine(f: Settings['forwards'][number]): string {
   const guest = `${formatIpv4Word(f.guestAddress)}:${f.guestPort}`;
   const port = f.host.port === 0 ? ' (a port that the host chooses)' : '';
   return `forward ${f.proto} ${formatEndpoint(f.host)}${port} to the guest's ${guest}`;

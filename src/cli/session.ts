@@ -5,6 +5,7 @@ import type { NetworkConfig } from '../network/config.ts';
 import type { NetworkEvents } from '../network/events.ts';
 import type { Network } from '../network/network.ts';
 import { createNodeNetwork } from '../node/node-network.ts';
+import { forwardLine } from './banner.ts';
 import { about, messageOf } from './errors.ts';
 import { printStats, type StatsFormat, say } from './output.ts';
 
@@ -27,9 +28,15 @@ export class Session {
     this.options = options;
   }
 
-  /** Binds the forwards. Rejects with one line that names the option. */
-  start(): Promise<void> {
-    return about('hostfwd', this.network.start());
+  /** Binds the forwards, and says the ports that the host has chosen. Rejects with one line that names the option. */
+  async start(): Promise<void> {
+    const { network, title } = this;
+    await about('hostfwd', network.start());
+    const asked = network.settings.forwards.filter((forward) => forward.proto === 'tcp');
+    for (const [i, host] of network.forwardsBound().entries()) {
+      const forward = asked[i];
+      if (forward?.host.port === 0) say(`${title}: ${forwardLine({ ...forward, host })}`);
+    }
   }
 
   /** A guest's cable: the network's own from here on. False: it was closed, there is no room for it. */

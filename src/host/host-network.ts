@@ -1,6 +1,5 @@
-// The world outside, as the engine needs it. node/ implements it with sockets, host/memory.ts with named servers for
-// tests, a browser with WebSocket. Every event arrives in a callback of its own, inside a turn's ingress, never from
-// inside one of these calls.
+// The world outside, as the engine needs it. node/ implements it with sockets; an embedder may with whatever it has.
+// Every event arrives in a callback of its own, inside a turn's ingress, never from inside one of these calls.
 
 import type { Endpoint } from '../base/addr.ts';
 import type { Arena } from '../base/arena.ts';

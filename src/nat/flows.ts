@@ -37,10 +37,6 @@ export class Flows {
     return n;
   }
 
-  list(): readonly Flow[] {
-    return [...this.all];
-  }
-
   /** The guest behind a port, made when it is first asked for; undefined when the port has gone. */
   guest(ingress: number): Guest | undefined {
     const known = this.guests.get(ingress);

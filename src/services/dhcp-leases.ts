@@ -24,7 +24,7 @@ export const REST_MS = 600_000;
 /** Offers that one switch port may have open. */
 export const OFFERS_PER_PORT = 64;
 /** Addresses that one switch port may hold, however few there are. */
-export const HELD_PER_PORT = 64;
+const HELD_PER_PORT = 64;
 
 /** Whom a message is from. */
 export interface Client {

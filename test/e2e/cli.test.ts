@@ -171,6 +171,7 @@ describe('usernet run', () => {
     const run = usernet('run', '--link', `unix:${path}`, '--isolated', '--stats', 'json', '--net', net);
     await run.output(/ready\n/, MS);
     const first = await connected(path);
+    await run.output(/qemu0: forward tcp 127\.0\.0\.1:[1-9]\d* to the guest's 10\.0\.2\.15:22\n/, MS);
     await run.output(/qemu0: up\n/, MS);
     const second = await connected(path);
     await run.output(/qemu1: has no forwards, they lead to qemu0\n/, MS);
