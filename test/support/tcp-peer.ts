@@ -93,6 +93,8 @@ export class TcpPeer {
   readonly host: Host;
   readonly options: Required<PeerOptions>;
   readonly wire: Wire;
+  /** A Tcb serves for one connection. */
+  opened = false;
   private readonly inbox: number;
   private readonly segment = new Segment();
 
@@ -137,7 +139,8 @@ export class TcpPeer {
   deliver(fields: SegmentFields): Drop {
     const len = writeSegment(this.arena.memory, this.inbox, PSEUDO, fields);
     this.segment.read(this.arena.memory, this.inbox, this.inbox + len);
-    if (this.tcb.state === 'CLOSED' && fields.flags === 'S') {
+    if (this.tcb.state === 'CLOSED' && fields.flags === 'S' && !this.opened) {
+      this.opened = true;
       passiveOpen(this.tcb, this.segment, this.turn.now);
       return 0;
     }
@@ -377,6 +380,7 @@ export class Host implements TcpUser, Egress {
   }
 
   connects(): void {
+    this.peer.opened = true;
     this.peer.run(() => user.connect(this.peer.tcb, this.peer.turn.now));
   }
 
