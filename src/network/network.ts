@@ -226,6 +226,7 @@ export class Network {
     this.reassembly.forgetPort(port.id);
     this.neighbours.forgetPort(port.id);
     this.icmp.forgetPort(port.id);
+    this.dhcp?.forgetPort(port.id);
     this.goneLinks.push(linkStats(port));
     if (this.goneLinks.length > MAX_GONE_LINKS) this.goneLinks.shift();
     this.tell(() => this.events.onGuestDown?.(port.link.name, reason));

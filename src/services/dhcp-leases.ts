@@ -25,6 +25,8 @@ export const REST_MS = 600_000;
 export const OFFERS_PER_PORT = 64;
 /** Addresses that one switch port may hold, however few there are. */
 const HELD_PER_PORT = 64;
+/** Behind no port: the link of the client is gone. Port ids begin at 1. */
+const NO_PORT = 0;
 
 /** Whom a message is from. */
 export interface Client {
@@ -46,7 +48,7 @@ type LeaseState = 'offered' | 'bound' | 'resting' | 'free';
 
 interface Lease {
   readonly address: number;
-  readonly client: Client;
+  client: Client;
   /** Has `client` ever been bound to it? Then it is worth remembering. */
   readonly wasBound: boolean;
   state: LeaseState;
@@ -101,6 +103,13 @@ export class DhcpLeases {
     const renewed = before !== undefined && stateAt(before, now) === 'bound';
     this.put(address, client, 'bound', now + this.dhcp.leaseSeconds * 1000);
     return renewed ? 'renewed' : 'new';
+  }
+
+  /** The port is gone. Its clients find their leases again, unless others need the addresses. */
+  forgetPort(ingress: number): void {
+    for (const lease of this.leases.values()) {
+      if (lease.client.ingress === ingress) lease.client = { ...lease.client, ingress: NO_PORT };
+    }
   }
 
   /** The client gives its bound address back. False when it is not its own. */
@@ -189,14 +198,22 @@ export class DhcpLeases {
     return this.leases.size < this.settings.limits.leases || this.evict(now);
   }
 
-  /** Forgets the lease that has been free for longest, else the oldest offer. False when there is none. */
+  /**
+   * Forgets the lease that has been free for longest, else the oldest offer, else the bound one that ends first of those
+   * whose client's link is gone. False when there is none.
+   */
   private evict(now: Ms): boolean {
     let oldest: Lease | null = null;
+    let abandoned: Lease | null = null;
     for (const lease of this.leases.values()) {
       const state = stateAt(lease, now);
+      if (state === 'bound' && lease.client.ingress === NO_PORT) {
+        if (abandoned === null || lease.endsAt < abandoned.endsAt) abandoned = lease;
+      }
       if (state === 'bound' || state === 'resting') continue;
       if (oldest === null || goesBefore(lease, oldest, now)) oldest = lease;
     }
+    oldest ??= abandoned;
     return oldest !== null && this.leases.delete(oldest.address);
   }
 

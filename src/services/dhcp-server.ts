@@ -66,6 +66,11 @@ export class DhcpServer implements Service {
     this.port = null;
   }
 
+  /** A guest's link is gone. */
+  forgetPort(ingress: number): void {
+    this.table.forgetPort(ingress);
+  }
+
   /** The leases in force. */
   leases(now: Ms): LeaseRow[] {
     return this.table.rows(now);

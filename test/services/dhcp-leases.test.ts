@@ -52,6 +52,17 @@ describe('who gets which address', () => {
     expect(b.lease(mac(1), peer('0.0.0.0', 68, '52:54:00:00:00:01', 2))).toBe('10.0.2.15');
   });
 
+  test('the lease of a guest whose link is gone is given on when the pool is empty, one of a guest that is there never', () => {
+    const b = new DhcpBench({ dhcp: { first: '10.0.2.15', last: '10.0.2.16' } });
+    const from = (port: number): Peer => peer('0.0.0.0', 68, '52:54:00:00:00:01', port);
+    b.lease(mac(1), from(1));
+    b.lease(mac(2), from(2));
+    b.server.forgetPort(2);
+    expect(b.lease(mac(3), from(3))).toBe('10.0.2.16');
+    expect(b.send(buildDiscover(mac(4), 0), from(4))).toBe(Drop.DhcpPoolEmpty);
+    expect(b.lease(mac(1), from(5))).toBe('10.0.2.15');
+  });
+
   test('a static lease is for its MAC alone, inside or outside of the pool', () => {
     const b = new DhcpBench({
       dhcp: { staticLeases: { '52:54:00:00:00:05': '10.0.2.15', '52:54:00:00:00:06': '10.0.2.7' } },
