@@ -265,6 +265,30 @@ const losses: Readonly<Record<LossName, Provocation>> = {
       return () => bench.sends(ethernet(Buffer.alloc(1600), { to: BROADCAST_MAC }));
     },
   },
+  UdpRemoteEvicted: {
+    story: (bench) => {
+      for (let i = 0; i < 1024; i++) bench.sends(udp('x', { dst: '198.51.100.7', dport: 1000 + i }));
+      return () => bench.sends(udp('x', { dst: '198.51.100.7', dport: 3000 }));
+    },
+  },
+  ForwardClientEvicted: {
+    config: { forwards: [{ proto: 'udp', host: '127.0.0.1:2222', guest: '10.0.2.15:22' }] },
+    story: async (bench) => {
+      await bench.network.start();
+      bench.sends(arp(1, '10.0.2.15', '10.0.2.2'));
+      for (let i = 0; i < 256; i++) bench.host.socket.gives('x', to('127.0.0.1', 1000 + i));
+      bench.clock.runSoon();
+      bench.host.socket.gives('x', to('127.0.0.1', 3000));
+      return () => bench.clock.runSoon();
+    },
+  },
+  NeighbourEvicted: {
+    config: { limits: { macs: 1 } },
+    story: (bench) => {
+      bench.sends(arp(1, '10.0.2.15', '10.0.2.2'));
+      return () => bench.sends(arp(1, '10.0.2.16', '10.0.2.2'));
+    },
+  },
   DnsUnanswered: {
     story: (bench) => {
       bench.host.nameServers = [to('192.0.2.53', 53)];

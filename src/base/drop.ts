@@ -123,6 +123,12 @@ export const Loss = {
   DnsUnanswered: 13,
   /** A copy of a flood, longer than the link it was for can take. */
   LinkFrameTooLong: 14,
+  /** A remote that a UDP flow has forgotten, because the guest has sent to too many: its answers are filtered now. */
+  UdpRemoteEvicted: 15,
+  /** A client that a UDP forward has forgotten, because there are too many. */
+  ForwardClientEvicted: 16,
+  /** A guest address that was forgotten because the table was full. */
+  NeighbourEvicted: 17,
 } as const;
 export type Loss = (typeof Loss)[keyof typeof Loss];
 export type LossName = keyof typeof Loss;

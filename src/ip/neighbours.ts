@@ -104,6 +104,7 @@ export class Neighbours {
   private forgetOldest(): void {
     for (const address of this.known.keys()) {
       this.known.delete(address);
+      this.drops.lose(Loss.NeighbourEvicted);
       return;
     }
   }

@@ -8,7 +8,7 @@
 
 import { type Endpoint, formatEndpoint, ipv4Addr, sameEndpoint } from '../base/addr.ts';
 import type { Ms } from '../base/clock.ts';
-import { Loss } from '../base/drop.ts';
+import { Drop, Loss } from '../base/drop.ts';
 import type { ForwardSettings } from '../base/settings.ts';
 import { Timer } from '../base/timers.ts';
 import type {
@@ -40,6 +40,8 @@ interface Client {
   /** What the guest knows it as. */
   readonly address: number;
   readonly port: number;
+  /** The switch port of the guest that was sent to. */
+  ingress: number;
   lastActiveAt: Ms;
 }
 
@@ -102,23 +104,25 @@ export class Forwards implements UdpForwards {
     this.context.timers.disarm(this.timer);
   }
 
-  /** A guest's datagram that answers a forward's client. */
-  reply(p: Packet, off: number, len: number, now: Ms): boolean {
+  reply(p: Packet, off: number, len: number, now: Ms): Drop | null {
     const v = this.context.arena.memory.view;
     for (const forward of this.udp) {
       const { settings } = forward;
       if (settings.guestAddress !== p.src || settings.guestPort !== udp.srcPort(v, p.l4)) continue;
       const client = forward.clients.get(clientKey(p.dst, udp.dstPort(v, p.l4)));
-      if (client === undefined) continue;
+      // Only the guest that was sent to may answer: another on the switch may say that it has the same address.
+      if (client === undefined || client.ingress !== p.ingress) continue;
       client.lastActiveAt = now;
-      forward.socket.send(off, len, client.host);
-      return true;
+      return forward.socket.send(off, len, client.host) ? Drop.None : Drop.UdpHostQueueFull;
     }
-    return false;
+    return null;
   }
 
   private accept(settings: ForwardSettings, stream: HostStream, from: Endpoint): HostStreamEvents | null {
-    if (this.pending >= MAX_PENDING) return null;
+    if (this.pending >= MAX_PENDING) {
+      this.context.drops.lose(Loss.ForwardUnreachable);
+      return null;
+    }
     const waiting = new WaitingClient(stream);
     this.pending++;
     this.context.neighbours.find(settings.guestAddress, this.context.turn.now, (neighbour) => {
@@ -193,6 +197,7 @@ export class Forwards implements UdpForwards {
         context.drops.lose(Loss.ForwardUnreachable);
         return;
       }
+      client.ingress = neighbour.ingress;
       const route = new Route(port, context.addresses.macOf(address), address, neighbour.mac, guestAddress);
       sendUdp(context.arena, context.output, context.drops, route, clientPort, guestPort, data);
     });
@@ -215,7 +220,7 @@ export class Forwards implements UdpForwards {
     const port = isFree(from.port) ? from.port : flows.ephemeralPort(isFree);
     if (port === 0) return null;
     const { now } = context.turn;
-    const client = { host: from, address, port, lastActiveAt: now };
+    const client = { host: from, address, port, ingress: 0, lastActiveAt: now };
     clients.set(clientKey(address, port), client);
     if (this.timer.index < 0) context.timers.arm(this.timer, now + context.settings.timeouts.udpIdle);
     return client;
@@ -234,7 +239,9 @@ export class Forwards implements UdpForwards {
     for (const entry of forward.clients) {
       if (idlest === null || entry[1].lastActiveAt < idlest[1].lastActiveAt) idlest = entry;
     }
-    if (idlest !== null) forward.clients.delete(idlest[0]);
+    if (idlest === null) return;
+    forward.clients.delete(idlest[0]);
+    this.context.drops.lose(Loss.ForwardClientEvicted);
   }
 
   private expire(now: Ms): void {

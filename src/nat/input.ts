@@ -26,9 +26,10 @@ import type { TcpFlow } from './tcp-flow.ts';
 /** A service of the gateway that takes connections. */
 export type TcpService = (events: HostStreamEvents, from: UdpPeer) => HostStream;
 
-/** Answers of forwarded UDP ports: true when the datagram belongs to one. */
+/** Answers of forwarded UDP ports. */
 export interface UdpForwards {
-  reply(p: Packet, off: number, len: number, now: Ms): boolean;
+  /** The verdict on a guest's datagram that answers the client of a forward; null when it does not. */
+  reply(p: Packet, off: number, len: number, now: Ms): Drop | null;
 }
 
 export class NatInput {
@@ -78,13 +79,16 @@ export class NatInput {
     const bad = udp.check(memory, p.l4, p.end - p.l4, pseudoSumIpv4(p.src, p.dst, Protocol.Udp));
     if (bad !== Drop.None) return bad;
     const v = memory.view;
-    const [from, to] = [udp.srcPort(v, p.l4), udp.dstPort(v, p.l4)];
-    const [off, len] = [p.l4 + udp.HEADER_LEN, udp.payloadLen(v, p.l4)];
+    const from = udp.srcPort(v, p.l4);
+    const to = udp.dstPort(v, p.l4);
+    const off = p.l4 + udp.HEADER_LEN;
+    const len = udp.payloadLen(v, p.l4);
     if (context.addresses.isOwn(p.dst) || context.addresses.isBroadcast(p.dst)) {
       const verdict = this.udpPorts.deliver(p, now);
       if (verdict !== Drop.UdpNoService || context.addresses.isBroadcast(p.dst)) return verdict;
     }
-    if (this.udpForwards?.reply(p, off, len, now)) return Drop.None;
+    const reply = this.udpForwards?.reply(p, off, len, now) ?? null;
+    if (reply !== null) return reply;
     setKey(this.key, p.src, from, 0, 0, Protocol.Udp, p.ingress);
     let flow = this.flows.udp.find(this.key);
     if (flow === undefined || !flow.knows(p.dst, to)) {

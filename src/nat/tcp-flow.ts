@@ -30,6 +30,8 @@ import { Download } from './download.ts';
 import type { Flow, FlowEnd } from './flow.ts';
 import { endFor, icmpCodeFor } from './refusals.ts';
 
+/** How long the host may take for the last bytes of a connection that the guest has closed. */
+const LINGER_LIMIT: Ms = 600_000;
 /** How long a flow whose guest has gone may still deliver to the host. */
 const DRAIN_LIMIT: Ms = 30_000;
 
@@ -70,7 +72,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   private resetDue = false;
   private tcbDone = false;
   private reason: FlowEnd = 'closed';
-  /** The connect limit, or the end of draining. */
+  /** The connect limit, or the end of what the host is given to take the last bytes. */
   private readonly timer = new Timer(() => this.onTimer());
 
   constructor(
@@ -343,6 +345,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     this.reason = reason;
     this.owner.unlist(this);
     this.settle();
+    if (!this.isEnded) this.context.timers.arm(this.timer, this.context.turn.now + LINGER_LIMIT);
   }
 
   /** Both sides have what they are due? Then this flow is over. */

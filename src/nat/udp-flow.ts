@@ -3,7 +3,7 @@
 // or from anybody by configuration, and leaves with the address that the guest used for that remote. Ends after
 // `udpIdle` without a packet, 10 s where all it did was to ask a name server that has answered.
 
-import type { Endpoint } from '../base/addr.ts';
+import { type Endpoint, sameEndpoint } from '../base/addr.ts';
 import type { Ms } from '../base/clock.ts';
 import { Drop, Loss } from '../base/drop.ts';
 import { Timer } from '../base/timers.ts';
@@ -119,9 +119,14 @@ export class UdpFlow implements Flow, HostDatagramEvents {
     const { context } = this;
     const address = context.policy.toGuest(from.addr);
     let remote = this.remotes.get(keyOf(address, from.port));
-    if (remote === undefined) {
+    // All of 127.0.0.0/8 has the gateway's name in the guest, but only one of it was sent to.
+    if (remote === undefined || !sameEndpoint(remote.host, from)) {
       // Full cone or not: nobody becomes a remote whom the guest could not have sent to.
-      if (!context.settings.udpFullCone || context.policy.judge(address) !== 'allow') {
+      if (
+        remote !== undefined ||
+        !context.settings.udpFullCone ||
+        context.policy.judge(address) !== 'allow'
+      ) {
         context.drops.lose(Loss.UdpFiltered);
         return;
       }
@@ -160,6 +165,7 @@ export class UdpFlow implements Flow, HostDatagramEvents {
     if (this.remotes.size >= MAX_REMOTES) {
       for (const oldest of this.remotes.keys()) {
         this.remotes.delete(oldest);
+        this.context.drops.lose(Loss.UdpRemoteEvicted);
         break;
       }
     }
