@@ -79,6 +79,11 @@ function inSynReceived(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
   if (!segment.has(Flag.Ack) || tcb.synAckHeld) return Drop.TcpNotAcceptable;
   if (!seqLt(tcb.sndUna, segment.ack) || seqLt(tcb.sndMax, segment.ack)) return refuse(tcb, segment);
   setState(tcb, 'rcv-ack-of-syn');
+  // RFC 7323 4.3: the first text is answered with its own time.
+  if (tcb.timestamps && segment.options.hasTimestamps && seqLeq(tcb.tsRecent, segment.options.tsVal)) {
+    tcb.tsRecent = segment.options.tsVal;
+    tcb.tsRecentAt = now;
+  }
   established(tcb, segment, tcb.retries > 0, now);
   stripSyn(segment);
   return 'go-on';

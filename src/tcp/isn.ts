@@ -11,7 +11,7 @@ export class Isn {
     this.key = Int32Array.from({ length: 4 }, () => random.word());
   }
 
-  /** ISS for the connection whose addresses and ports are the first `words` words of `tuple`. */
+  /** ISS for the connection whose addresses and ports are the words of `tuple`. */
   next(tuple: Int32Array, now: Ms): number {
     return (now * 250 + keyedHash(tuple, tuple.length, this.key)) | 0;
   }

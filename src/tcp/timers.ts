@@ -10,6 +10,10 @@ const MAX_RETRIES = 10;
 const MAX_SYN_RETRIES = 7;
 const MAX_SYN_ACK_RETRIES = 5;
 
+/** Probes of a closed window come ever more slowly up to this many; then silence means that nobody is there. */
+const MAX_PROBE_SHIFT = 10;
+const PROBE_SILENCE: Ms = 180_000;
+
 /** First keep-alive after this silence; RFC 9293 3.8.4 (MUST-28): no less than two hours while a connection is whole. */
 export const KEEPALIVE_IDLE: Ms = 7_200_000;
 /** Deviates for half-closed connections: the guest may have gone without a word, and holds nothing it could use. */
@@ -33,7 +37,7 @@ export function timerFired(tcb: Tcb, now: Ms): void {
     return;
   }
   if (tcb.rtoAt <= now) retransmit(tcb, now);
-  else if (tcb.persistAt <= now) probe(tcb);
+  else if (tcb.persistAt <= now) probe(tcb, now);
   if (tcb.state !== 'CLOSED' && tcb.keepaliveAt <= now) keepalive(tcb, now);
   if (tcb.state === 'CLOSED') return;
   if (tcb.shrinkAt <= now) shrink(tcb, now);
@@ -87,10 +91,15 @@ function retransmit(tcb: Tcb, now: Ms): void {
   tcb.user.wantOutput();
 }
 
-function probe(tcb: Tcb): void {
+function probe(tcb: Tcb, now: Ms): void {
+  // RFC 9293 3.8.6.1 (MUST-37): for as long as they are answered.
+  if (tcb.probes === MAX_PROBE_SHIFT && now - tcb.lastHeardAt > PROBE_SILENCE) {
+    end(tcb, 'timed-out', now);
+    return;
+  }
   tcb.persistAt = NEVER;
   tcb.probe = true;
-  tcb.probes = Math.min(tcb.probes + 1, 10);
+  tcb.probes = Math.min(tcb.probes + 1, MAX_PROBE_SHIFT);
   tcb.env.counters.windowProbes++;
   tcb.user.wantOutput();
 }

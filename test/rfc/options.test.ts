@@ -119,6 +119,15 @@ describe('RFC 7323 timestamps', () => {
     guest.expects({ options: { ts: [127, 2000] }, text: 'b' });
   });
 
+  test('4.3: text that comes with the ACK of the SYN-ACK is echoed', () => {
+    const { guest, host } = new TcpPeer({ timestamps: true });
+    guest.sendsSyn();
+    host.accepts();
+    guest.expects({ flags: 'SA' });
+    guest.sends({ data: 'a', options: { ts: [1500, 77] } });
+    guest.expects({ ack: 2, options: { ts: [77, 1500] } });
+  });
+
   test('4.3: of several segments behind one ACK the first is echoed', () => {
     const { guest } = established({ timestamps: true });
     guest.sendsTogether(

@@ -265,6 +265,18 @@ describe('a link without room', () => {
     expect(tcb.linkBlocked).toBe(false);
   });
 
+  test('a link that stays full for hours (a guest that was stopped) is no reason to give up', () => {
+    const { guest, host, wire, clock } = established();
+    host.gives('hello');
+    guest.takesAll();
+    wire.room = 0;
+    clock.advance(3_600_000);
+    expect(host.reason).toBe(null);
+    host.linkIsWritable();
+    clock.advance(60_000);
+    expect(guest.takesAll()[0]).toMatchObject({ seq: 1, text: 'hello' });
+  });
+
   test('an ACK that found no room is still due', () => {
     const { guest, host, wire } = established();
     wire.room = 0;

@@ -188,6 +188,20 @@ describe("the peer's window", () => {
     guest.expects({ seq: 1, text: 'hello' });
   });
 
+  test('a guest that answers no probe for minutes is given up; one that answers is not', () => {
+    for (const answers of [true, false]) {
+      const { guest, host, clock } = established({ wnd: 0 });
+      host.gives('hello');
+      for (let minute = 0; minute < 60; minute++) {
+        clock.advance(60_000);
+        for (const sent of guest.takesAll()) if (answers && sent.flags === 'A') guest.sends({ ack: 1 });
+        guest.takesAll();
+        if (minute === 2) expect(host.reason).toBe(null);
+      }
+      expect(host.reason).toBe(answers ? null : 'timed-out');
+    }
+  });
+
   test('a probe that is taken moves the flow on', () => {
     const { guest, host, tcb, clock } = established({ wnd: 0 });
     host.gives('hello');
