@@ -5,6 +5,7 @@ import * as ethernet from '../src/wire/ethernet.ts';
 import * as ipv4 from '../src/wire/ipv4.ts';
 import * as tcp from '../src/wire/tcp.ts';
 import { Flag } from '../src/wire/tcp.ts';
+import * as options from '../src/wire/tcp-options.ts';
 import * as udp from '../src/wire/udp.ts';
 import type { BenchEngine, BenchStream } from './engine.ts';
 
@@ -12,6 +13,7 @@ export const GUEST = 0x0a00020f;
 export const GATEWAY = 0x0a000202;
 const GUEST_MAC = { hi: 0x5254, lo: 0x00123456 };
 const GATEWAY_MAC = { hi: 0x5255, lo: GATEWAY };
+const MSS_OPTION_LEN = 4;
 const L4 = ethernet.HEADER_LEN + ipv4.MIN_HEADER_LEN;
 
 /** Writes Ethernet and IPv4 headers of a packet from the guest to the gateway; the offset of what is behind them. */
@@ -46,11 +48,12 @@ export class BenchConnection {
     this.stream = stream;
   }
 
-  static async open(engine: BenchEngine, port: number): Promise<BenchConnection> {
+  /** `mtu`: of the guest; its SYN tells what it makes of it as the MSS. */
+  static async open(engine: BenchEngine, port: number, mtu = 1500): Promise<BenchConnection> {
     const { link, host } = engine;
     const before = host.streams.length;
     const syn = new BenchConnection(engine, port, null as never);
-    syn.give(syn.write(link.incoming, 0, Flag.Syn, 65535));
+    syn.give(syn.writeSyn(link.incoming, mtu - ipv4.MIN_HEADER_LEN - tcp.MIN_HEADER_LEN));
     await new Promise((resolve) => setImmediate(resolve));
     const open = new BenchConnection(engine, port, host.streams[before]!);
     open.seq = 1001;
@@ -67,6 +70,16 @@ export class BenchConnection {
     tcp.write(memory.view, l4, this.port, 80, this.seq, this.ack, tcp.MIN_HEADER_LEN, flags, window);
     tcp.setChecksum(memory.view, l4, finish(this.pseudo + len + memory.sum(l4, len)));
     this.seq = (this.seq + payload) | 0;
+    return L4 + len;
+  }
+
+  private writeSyn(at: number, mss: number): number {
+    const { memory } = this.engine.network.arena;
+    const len = tcp.MIN_HEADER_LEN + MSS_OPTION_LEN;
+    const l4 = writeHeaders(this.engine, at, ipv4.Protocol.Tcp, len);
+    tcp.write(memory.view, l4, this.port, 80, this.seq, 0, len, Flag.Syn, 65535);
+    options.writeMss(memory.view, l4 + tcp.MIN_HEADER_LEN, mss);
+    tcp.setChecksum(memory.view, l4, finish(this.pseudo + len + memory.sum(l4, len)));
     return L4 + len;
   }
 
