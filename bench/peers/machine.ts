@@ -1,10 +1,13 @@
 // What the end-to-end benchmarks run on: network namespaces of their own, iperf3, and processes that end with them.
 
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
 
 const started: ChildProcess[] = [];
+const namespaces = new Set<string>();
+let ending: Promise<void> | null = null;
 
 /** Runs a command to its end and returns what it printed; throws with what it said when it fails. */
 export function run(command: string, args: readonly string[], timeoutMs = 60_000): string {
@@ -50,8 +53,25 @@ export async function stop(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-export async function stopAll(): Promise<void> {
-  for (const child of started.splice(0)) await stop(child);
+/** Makes a network namespace, which is removed with the benchmark at the latest. */
+export function addNamespace(ns: string): void {
+  run('ip', ['netns', 'add', ns]);
+  namespaces.add(ns);
+}
+
+export function deleteNamespace(ns: string): void {
+  if (namespaces.delete(ns)) run('ip', ['netns', 'del', ns]);
+}
+
+/** Ends what start() began and removes the namespaces; the second caller waits for the first. */
+export function cleanUp(): Promise<void> {
+  ending ??= endAll();
+  return ending;
+}
+
+async function endAll(): Promise<void> {
+  await Promise.all(started.map(stop));
+  for (const ns of namespaces) deleteNamespace(ns);
 }
 
 /** CPU seconds, user and system, that a process has used. */
@@ -69,14 +89,14 @@ export function median(values: readonly number[]): number {
 }
 
 /** One iperf3 run from namespace `ns` to `server`: Gbit/s received. */
-export function iperf(
+export async function iperf(
   ns: string,
   server: string,
   port: number,
   streams: number,
   reverse: boolean,
   seconds: number,
-): number {
+): Promise<number> {
   const args = [
     '-c',
     server,
@@ -91,7 +111,13 @@ export function iperf(
     String(streams),
   ];
   if (reverse) args.push('-R');
-  const text = run('ip', ['netns', 'exec', ns, 'iperf3', ...args], (seconds + 15) * 1000);
-  const result = JSON.parse(text) as { end: { sum_received: { bits_per_second: number } } };
+  // Not run(): the server's output has to be read meanwhile, and a signal must be able to end it.
+  const running = promisify(execFile)('ip', ['netns', 'exec', ns, 'iperf3', ...args], {
+    timeout: (seconds + 15) * 1000,
+    maxBuffer: 1 << 26,
+  });
+  started.push(running.child);
+  const { stdout } = await running;
+  const result = JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } };
   return result.end.sum_received.bits_per_second / 1e9;
 }

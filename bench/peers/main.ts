@@ -7,10 +7,21 @@
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { constants, cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cpuSeconds, iperf, median, run, start, stop, stopAll, untilPrinted } from './machine.ts';
+import {
+  addNamespace,
+  cleanUp,
+  cpuSeconds,
+  deleteNamespace,
+  iperf,
+  median,
+  run,
+  start,
+  stop,
+  untilPrinted,
+} from './machine.ts';
 
 const IPERF_PORT = 5209;
 const GATEWAY = '10.0.2.2';
@@ -46,11 +57,18 @@ const { values } = parseArgs({
 });
 
 const folder = mkdtempSync(join(tmpdir(), 'usernet-bench-'));
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(name, () => void leave().finally(() => process.exit(128 + constants.signals[name])));
 try {
   await main();
 } finally {
-  await stopAll();
-  rmSync(folder, { recursive: true });
+  await leave();
+}
+
+/** Leaves nothing behind, also when it is interrupted. */
+async function leave(): Promise<void> {
+  await cleanUp();
+  rmSync(folder, { recursive: true, force: true });
 }
 
 async function main(): Promise<void> {
@@ -76,12 +94,12 @@ async function measure(
   rounds: number,
 ): Promise<void> {
   const ns = `unb${process.pid % 10000}`;
-  run('ip', ['netns', 'add', ns]);
+  addNamespace(ns);
   try {
     const up = await engine.up(ns);
     for (const row of ROWS) {
       const before = cpuSeconds(up.pid);
-      const gbits = iperf(ns, GATEWAY, IPERF_PORT, row.streams, row.reverse, Number(values.seconds));
+      const gbits = await iperf(ns, GATEWAY, IPERF_PORT, row.streams, row.reverse, Number(values.seconds));
       const cpu = (cpuSeconds(up.pid) - before) / (Number(values.seconds) + 0.5);
       const sample = samples.get(`${engine.name} ${row.name}`) ?? { gbits: [], cpu: [] };
       sample.gbits.push(gbits);
@@ -93,7 +111,7 @@ async function measure(
     }
     await up.down();
   } finally {
-    run('ip', ['netns', 'del', ns]);
+    deleteNamespace(ns);
   }
 }
 
