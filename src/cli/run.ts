@@ -1,5 +1,6 @@
 // `usernet run`: serves guests on links until a signal says that it is enough, or no guest can come any more.
 
+import { once } from 'node:events';
 import type { Link } from '../link/link.ts';
 import { ConfigError, parseConfig } from '../network/config.ts';
 import type { NetworkEvents } from '../network/events.ts';
@@ -68,22 +69,25 @@ async function runCommand(args: Args): Promise<number> {
   const ports: QemuPort[] = [];
   try {
     await serving.start();
+    const served: LinkSpec[] = [];
     const names = new LinkNames();
     for (const spec of specs) {
-      ports.push(await about('--link', openQemuPort(spec, end.counted(serving), names)));
+      const port = about('--link', openQemuPort(spec, end.counted(serving), names, { signal: end.signal }));
+      const kept = port.then((p) => ports.push(p));
+      if (isOneAttempt(spec)) end.awaits(kept);
+      else await kept;
+      served.push(isOneAttempt(spec) ? spec : (await port).spec);
     }
-    const lines = [
-      ...networkLines(parseConfig(config)),
-      ...notes,
-      ...ports.flatMap((p) => linkLines(p.spec)),
-    ];
+    const lines = [...networkLines(parseConfig(config)), ...notes, ...served.flatMap(linkLines)];
     if (!args.has('isolated')) lines.push(MAC_LINE);
     for (const line of [...lines, `version ${version}, process ${process.pid}, ready`]) say(line);
     await end.come();
   } finally {
+    end.now();
     const parts = [...ports, serving, capture];
-    const closed = await within(CLOSE_MS, Promise.all(parts.map((part) => part.close())));
-    if (!closed) setTimeout(() => process.exit(), 100).unref();
+    await within(CLOSE_MS, Promise.all(parts.map((part) => part.close())));
+    // For what took longer, and for the name of a --link that is being looked up: that cannot be called off.
+    setTimeout(() => process.exit(), 100).unref();
   }
   serving.print();
   return 0;
@@ -98,16 +102,28 @@ function parseLink(text: string): LinkSpec {
   }
 }
 
+/** Is it over with this link when the guest cannot be reached, or has gone? */
+function isOneAttempt(spec: LinkSpec): boolean {
+  return !spec.server && (spec.reconnectSeconds ?? 0) === 0;
+}
+
 /** When it is over: at a signal, or with the last guest where none can come after it. Says what guests do meanwhile. */
 class End {
   /** Somebody listens, or connects again. */
   private readonly lasts: boolean;
   private guests = 0;
-  private over = false;
-  private onOver: () => void = () => {};
+  /** Connections that are being made. */
+  private coming = 0;
+  private failure: { readonly error: unknown } | null = null;
+  private readonly over = new AbortController();
 
   constructor(specs: readonly LinkSpec[]) {
-    this.lasts = specs.some((spec) => spec.server || (spec.reconnectSeconds ?? 0) > 0);
+    this.lasts = !specs.every(isOneAttempt);
+  }
+
+  /** Aborted when it is over. */
+  get signal(): AbortSignal {
+    return this.over.signal;
   }
 
   readonly events: NetworkEvents = {
@@ -130,23 +146,37 @@ class End {
     };
   }
 
-  readonly now = (): void => {
-    this.over = true;
-    this.onOver();
-  };
+  /** The only attempt at a link: it is over when that fails, with its error. */
+  awaits(attempt: Promise<unknown>): void {
+    this.coming++;
+    attempt.then(
+      () => {
+        this.coming--;
+        this.check();
+      },
+      (error: unknown) => {
+        if (!this.signal.aborted) this.failure = { error };
+        this.now();
+      },
+    );
+  }
 
-  /** Resolves at the end, and keeps the process alive until then. */
+  readonly now = (): void => this.over.abort();
+
+  /** Resolves at the end, and keeps the process alive until then. Rejects when an attempt failed before. */
   async come(): Promise<void> {
-    if (this.over) return;
     const alive = setInterval(() => {}, 60_000);
-    await new Promise<void>((resolve) => {
-      this.onOver = resolve;
-    });
+    if (!this.signal.aborted) await once(this.signal, 'abort');
     clearInterval(alive);
+    if (this.failure !== null) throw this.failure.error;
   }
 
   private guestGone(): void {
     this.guests--;
-    if (this.guests === 0 && !this.lasts) this.now();
+    this.check();
+  }
+
+  private check(): void {
+    if (this.guests === 0 && this.coming === 0 && !this.lasts) this.now();
   }
 }

@@ -12,6 +12,9 @@ import { clearSocketPath, listenPrivately } from './unix-socket.ts';
 /** Guests of one listener; a connection beyond that is closed at once. */
 const MAX_GUESTS = 64;
 
+/** Why an attempt failed that close() ended. */
+const NOT_WANTED = 'closed before the connection was there';
+
 /** Gets each guest's link; to attach it to a network, or close it. */
 export type OnLink = (link: Link) => void;
 
@@ -43,13 +46,19 @@ export class LinkNames {
   }
 }
 
+export interface QemuPortOptions {
+  /** Aborted: a port that connects is closed, and an attempt under way fails. A listener takes no notice. */
+  readonly signal?: AbortSignal;
+}
+
 /** listenQemu() or dialQemu(), as `spec` says. */
 export function openQemuPort(
   spec: LinkSpec,
   onLink: OnLink,
   names: LinkNames = new LinkNames(),
+  options: QemuPortOptions = {},
 ): Promise<QemuPort> {
-  return spec.server ? listenQemu(spec, onLink, names) : dialQemu(spec, onLink, names);
+  return spec.server ? listenQemu(spec, onLink, names) : dialQemu(spec, onLink, names, options);
 }
 
 /** Listens as `spec` says. Rejects with one line that names the place. */
@@ -102,18 +111,29 @@ function closed(server: Server): Promise<void> {
 }
 
 /**
- * Connects to the QEMU that listens as `spec` says. Without reconnectSeconds it rejects when that fails, with one line
- * that names the place; with it, the first attempt may fail like any other, and another one follows.
+ * Connects to the QEMU that listens as `spec` says. Without reconnectSeconds it resolves when there is a link, and rejects
+ * when there will be none, with one line that names the place. With it the first attempt may fail like any other, and
+ * is not waited for.
  */
 export async function dialQemu(
   spec: LinkSpec,
   onLink: OnLink,
   names: LinkNames = new LinkNames(),
+  { signal }: QemuPortOptions = {},
 ): Promise<QemuPort> {
   const dialer = new Dialer(spec, onLink, names, await takeOverWorks());
-  const error = await dialer.dial();
-  if (error !== null && !dialer.repeats) throw new Error(`${placeText(spec)}: ${error.message}`);
-  return { spec, close: () => dialer.close() };
+  const onAbort = (): void => void dialer.close();
+  if (signal?.aborted) onAbort();
+  signal?.addEventListener('abort', onAbort);
+  const close = (): Promise<void> => {
+    signal?.removeEventListener('abort', onAbort);
+    return dialer.close();
+  };
+  const attempt = dialer.dial();
+  const error = dialer.repeats ? null : await attempt;
+  if (error === null) return { spec, close };
+  await close();
+  throw new Error(`${placeText(spec)}: ${error.message}`);
 }
 
 class Dialer {
@@ -134,8 +154,9 @@ class Dialer {
     this.repeats = (spec.reconnectSeconds ?? 0) > 0;
   }
 
-  /** One attempt. Resolves to its error, or null when there is a link. */
+  /** One attempt. Resolves to its error, or null when there is a link. close() ends one that is under way. */
   dial(): Promise<Error | null> {
+    if (this.closed) return Promise.resolve(new Error(NOT_WANTED));
     return new Promise((resolve) => {
       const socket = connect({ ...addressOf(this.spec), allowHalfOpen: true } as NetConnectOpts);
       this.connecting = socket;
@@ -147,12 +168,15 @@ class Dialer {
         this.again();
         resolve(error);
       };
+      // What close() destroys has no error to tell.
+      const onClose = (): void => resolve(new Error(NOT_WANTED));
       socket.once('error', onError);
+      socket.once('close', onClose);
       socket.once('connect', () => {
         socket.off('error', onError);
+        socket.off('close', onClose);
         this.connecting = null;
-        if (this.closed) socket.destroy();
-        else this.onLink(newLink(socket, this.names, this.canTakeOver, this.again));
+        this.onLink(newLink(socket, this.names, this.canTakeOver, this.again));
         resolve(null);
       });
     });

@@ -5,6 +5,7 @@ import { statSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { NetworkStats } from '../../src/network/stats.ts';
+import { stuckListener } from '../support/stuck-listener.ts';
 import { Lab, type Process, poll, showLogsOfFailures } from './support/processes.ts';
 import { program } from './support/requirements.ts';
 
@@ -195,6 +196,31 @@ describe('usernet run', () => {
     );
     guest.close();
   });
+
+  test('server=off, refused: one line more, exit status 1', async () => {
+    const taken = createServer();
+    const port = await listening(taken);
+    await new Promise((resolve) => taken.close(resolve));
+    const { code, stderr } = await ended('run', '--link', `tcp:${port},server=off`);
+    expect(code).toBe(1);
+    expect(stderr.split('\n').at(-2)).toMatch(
+      new RegExp(`^usernet: --link: tcp:127\\.0\\.0\\.1:${port}: .*REFUSED`),
+    );
+  });
+
+  test.each(['', ',reconnect=1'])(
+    'server=off%s, nobody answers: it is ready, and a signal ends it within a second',
+    async (reconnect) => {
+      const silent = await stuckListener();
+      const run = usernet('run', '--link', `tcp:${silent.port},server=off${reconnect}`);
+      await run.output(/ready\n/, MS);
+      const { code, tookMs } = await run.stop('SIGTERM', MS);
+      silent.close();
+      expect(code).toBe(0);
+      expect(tookMs).toBeLessThan(1000);
+      expect(run.stdout).toMatch(/^network: up /);
+    },
+  );
 });
 
 describe('usernet qemu', () => {
