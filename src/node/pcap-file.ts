@@ -9,6 +9,7 @@
 import {
   closeSync,
   constants,
+  fchmodSync,
   fstatSync,
   ftruncateSync,
   openSync,
@@ -61,8 +62,8 @@ export class PcapFile implements FrameRecorder {
   private onIdle: (() => void) | null = null;
 
   /**
-   * Creates the file, for its owner alone (0600), or empties the one that is there. Throws a ConfigError that names the
-   * option when `path` is no place for a file.
+   * Creates the file, or empties the one that is there; either way only its owner may read it from then on (0600).
+   * Throws a ConfigError that names the option when `path` is no place for a file.
    */
   constructor(path: string, options: PcapFileOptions = {}) {
     this.path = path;
@@ -201,11 +202,15 @@ function newChunk(): Chunk {
 
 /** Only a regular file. O_NONBLOCK keeps the open from waiting, should the path become a named pipe just now. */
 function openForWriting(path: string, option: string): number {
-  const { O_WRONLY, O_CREAT, O_TRUNC, O_NONBLOCK } = constants;
+  const { O_WRONLY, O_CREAT, O_NONBLOCK } = constants;
   try {
     refuseOthers(statSync(path, { throwIfNoEntry: false }));
-    const fd = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK, 0o600);
-    refuseOthers(fstatSync(fd));
+    const fd = openSync(path, O_WRONLY | O_CREAT | O_NONBLOCK, 0o600);
+    const stat = fstatSync(fd);
+    refuseOthers(stat);
+    // An old file has the mode it had. Where that cannot be changed (somebody else's) it stays as it is.
+    if ((stat.mode & 0o777) !== 0o600) fchmodSync(fd, 0o600);
+    ftruncateSync(fd);
     return fd;
   } catch (error) {
     throw new ConfigError(option, `${path}: ${reasonOf(error)}`);

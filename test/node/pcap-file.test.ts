@@ -262,6 +262,15 @@ describe('where it is written', () => {
     expect(fs.statSync(path).size).toBe(24);
   });
 
+  test('an old file that others may read is closed to them before anything is in it', async () => {
+    fs.writeFileSync(path, 'old');
+    fs.chmodSync(path, 0o666);
+    const file = new PcapFile(path);
+    expect([fs.statSync(path).mode & 0o777, fs.statSync(path).size]).toEqual([0o600, 0]);
+    await file.close();
+    expect(fs.statSync(path).mode & 0o777).toBe(0o600);
+  });
+
   test('what is no file is refused in one line that names the option, and left alone', async () => {
     const refused = (where: string): string => {
       try {
