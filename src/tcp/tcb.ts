@@ -52,7 +52,7 @@ import { type Event, nextState, type State } from './state.ts';
 import { timerFired } from './timers.ts';
 
 /** Why a connection is over. */
-export type CloseReason = 'normal' | 'peer-reset' | 'timed-out' | 'aborted';
+export type CloseReason = 'normal' | 'peer-reset' | 'timed-out';
 
 /** What TCP needs from whoever uses it. Called inside a turn's ingress; none of these may call back into input. */
 export interface TcpUser {
