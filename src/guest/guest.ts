@@ -101,11 +101,14 @@ export class EmbeddedGuest implements LinkSink, SocketOwner, UdpOwner {
     link.attach(this, host);
   }
 
-  /** Gets a lease and uses it. Rejects when no server answers within a minute, or the guest is closed meanwhile. */
+  /**
+   * Gets a lease and uses it. Rejects when no server answers within a minute, when the guest is closed or released
+   * meanwhile, and while it is booting already.
+   */
   boot(): Promise<Lease> {
     return new Promise((resolve, reject) => {
-      if (this.closed) {
-        reject(new Error('the guest is closed'));
+      if (this.closed || this.booting !== null) {
+        reject(new Error(this.closed ? 'the guest is closed' : 'the guest is booting already'));
         return;
       }
       this.booting = { resolve, reject };
@@ -176,6 +179,7 @@ export class EmbeddedGuest implements LinkSink, SocketOwner, UdpOwner {
   release(): void {
     this.turn.run(() => this.dhcp.release(this.turn.now));
     this.unconfigure();
+    this.bootFailed('the guest was released');
   }
 
   /** Pulls the cable and forgets everything: no event follows, no timer is left. Idempotent. */

@@ -127,6 +127,17 @@ describe('the embedded guest boots', () => {
     await expect(boot).rejects.toThrow('the guest is closed');
     expect(await bench.close()).toEqual({ flows: 0, timers: 0, arena: 0 });
   });
+
+  test('released while it boots: the promise is rejected, and a new boot gets a lease; one at a time', async () => {
+    const bench = new NetworkBench();
+    const guest = bench.plug('guest0');
+    const boot = guest.boot();
+    await expect(guest.boot()).rejects.toThrow('the guest is booting already');
+    guest.release();
+    await expect(boot).rejects.toThrow('the guest was released');
+    expect((await bench.lease(guest)).text).toBe('10.0.2.15');
+    await bench.close();
+  });
 });
 
 describe('ARP', () => {
