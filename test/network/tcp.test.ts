@@ -108,6 +108,13 @@ describe('opening', () => {
     expect(await bench.close()).toEqual(NOTHING);
   });
 
+  test('200 connects into silence do not hold up one to a live port', () => {
+    for (let i = 0; i < 200; i++) guest.connectTcp(to('198.51.100.7', 1000 + i), {});
+    bench.clock.advance(5);
+    expect(bench.host.openStreams).toHaveLength(200);
+    connected();
+  });
+
   test('the guest gives up first: the host is told', () => {
     const socket = guest.connectTcp(to('198.51.100.7', 80), record);
     bench.clock.advance(5);

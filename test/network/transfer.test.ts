@@ -172,13 +172,19 @@ describe.each([
     const { guest, memory } = await boot(alone, { iss: () => 0xffffff00 | 0 });
     const inner = network as unknown as { nat: { context: { isn: { next(): number } } } };
     inner.nat.context.isn.next = () => 0xffffff00 | 0;
+    const up = createHash('sha256');
+    let told: () => void = () => {};
+    const done = new Promise<void>((resolve) => (told = resolve));
     const port = await serve((socket) => {
-      socket.on('data', () => {});
+      socket.on('data', (chunk) => up.update(chunk));
+      socket.on('end', () => told());
       sendFrom(socket, total);
     });
     const transfer = new Transfer(memory, total);
     guest.connectTcp(to('10.0.2.2', port), transfer);
     expect(await transfer.ended).toBe('end');
+    await done;
+    expect(up.digest('hex')).toBe(digestOf(total));
     expect(transfer.hash.digest('hex')).toBe(digestOf(total));
   });
 
