@@ -87,7 +87,9 @@ export class GuestInput {
   private up(p: Packet, now: Ms): Drop {
     if (p.proto === Protocol.Udp) return this.onUdp(p, now);
     if (this.guest.config === null) return Drop.Ipv4NotRouted;
-    if (p.proto === Protocol.Tcp) return this.onTcp(p, now);
+    // RFC 9293 3.9.2.3 (MUST-57): a SYN to everybody opens nothing, and gets no answer.
+    if (p.proto === Protocol.Tcp)
+      return p.dst === this.guest.config.address ? this.onTcp(p, now) : Drop.Ipv4NotRouted;
     if (p.proto === Protocol.Icmp) return this.onIcmp(p);
     return Drop.Ipv4UnknownProtocol;
   }

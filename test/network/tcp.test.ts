@@ -371,6 +371,18 @@ describe('two guests on one switch', () => {
     await bench.close();
   });
 
+  test('RFC 9293 3.9.2.3 (MUST-57): a SYN to everybody opens nothing, and nobody answers', async () => {
+    const other = await bench.boot('b');
+    other.listenTcp(22, () => record);
+    guest.connectTcp(to('10.0.2.255', 22), record);
+    bench.clock.advance(100);
+    expect(bench.seen('10.0.2.255.22: Flags [S]')).not.toEqual([]);
+    expect(bench.seen(SYN_ACK)).toEqual([]);
+    expect(bench.seen('Flags [R')).toEqual([]);
+    expect(other.drops.dropSnapshot()).toHaveProperty('Ipv4NotRouted');
+    await bench.close();
+  });
+
   test('a guest whose port does not read blocks nobody else', async () => {
     const other = await bench.boot('b');
     const sink = new SocketRecord();
