@@ -208,7 +208,7 @@ function openForWriting(path: string, option: string): number {
     const fd = openSync(path, O_WRONLY | O_CREAT | O_NONBLOCK, 0o600);
     const stat = fstatSync(fd);
     refuseOthers(stat);
-    // An old file has the mode it had. Where that cannot be changed (somebody else's) it stays as it is.
+    // An old file has the mode it had. Somebody else's, whose mode is not ours to change, is refused.
     if ((stat.mode & 0o777) !== 0o600) fchmodSync(fd, 0o600);
     ftruncateSync(fd);
     return fd;
