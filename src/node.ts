@@ -5,5 +5,11 @@ export { NodeClock } from './node/clock.ts';
 export { NodeHost } from './node/host-sockets.ts';
 export { type LinkSpec, parseLinkSpec } from './node/link-spec.ts';
 export { createNodeNetwork } from './node/node-network.ts';
-export { LinkNames, type OnLink, openQemuPort, type QemuPort } from './node/qemu-port.ts';
+export {
+  LinkNames,
+  type OnLink,
+  openQemuPort,
+  type QemuPort,
+  type QemuPortOptions,
+} from './node/qemu-port.ts';
 export { NodeRandom } from './node/random.ts';

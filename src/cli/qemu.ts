@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseConfig } from '../network/config.ts';
 import type { NetworkEvents } from '../network/events.ts';
-import { LinkNames, listenQemu, type QemuPort } from '../node/qemu-port.ts';
+import { LinkNames, listenQemu, type OnLink, type QemuPort } from '../node/qemu-port.ts';
 import { type Args, type Command, UsageError } from './args.ts';
 import { networkLines } from './banner.ts';
 import { openCapture } from './capture-file.ts';
@@ -100,7 +100,8 @@ class Networks {
     this.sessions.push(session);
     await session.start();
     const spec = { kind: 'unix', path: plan.socket, server: true } as const;
-    this.ports.push(await listenQemu(spec, (link) => session.attach(link), this.names));
+    const onLink: OnLink = (link) => session.attach(link);
+    this.ports.push(await listenQemu(spec, onLink, this.names, { onFull: say }));
     for (const line of [...networkLines(parseConfig(plan.config)), ...plan.notes]) say(`${plan.id}: ${line}`);
   }
 

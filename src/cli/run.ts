@@ -71,12 +71,13 @@ async function runCommand(args: Args): Promise<number> {
     await serving.start();
     const served: LinkSpec[] = [];
     const names = new LinkNames();
+    const portOptions = { signal: end.signal, onFull: say };
     for (const spec of specs) {
-      const port = about('--link', openQemuPort(spec, end.counted(serving), names, { signal: end.signal }));
-      const kept = port.then((p) => ports.push(p));
+      const opened = about('--link', openQemuPort(spec, end.counted(serving), names, portOptions));
+      const kept = opened.then((p) => ports.push(p));
       if (isOneAttempt(spec)) end.awaits(kept);
       else await kept;
-      served.push(isOneAttempt(spec) ? spec : (await port).spec);
+      served.push(isOneAttempt(spec) ? spec : (await opened).spec);
     }
     const lines = [...networkLines(parseConfig(config)), ...notes, ...served.flatMap(linkLines)];
     if (!args.has('isolated')) lines.push(MAC_LINE);

@@ -11,6 +11,8 @@ import { clearSocketPath, listenPrivately } from './unix-socket.ts';
 
 /** Guests of one listener; a connection beyond that is closed at once. */
 const MAX_GUESTS = 64;
+/** So often that is told of. */
+const TELL_EACH_MS = 60_000;
 
 /** Why an attempt failed that close() ended. */
 const NOT_WANTED = 'closed before the connection was there';
@@ -49,6 +51,8 @@ export class LinkNames {
 export interface QemuPortOptions {
   /** Aborted: a port that connects is closed, and an attempt under way fails. A listener takes no notice. */
   readonly signal?: AbortSignal;
+  /** A listener has closed connections because all of its places are taken. One line; at most once a minute. */
+  readonly onFull?: (message: string) => void;
 }
 
 /** listenQemu() or dialQemu(), as `spec` says. */
@@ -58,7 +62,7 @@ export function openQemuPort(
   names: LinkNames = new LinkNames(),
   options: QemuPortOptions = {},
 ): Promise<QemuPort> {
-  return spec.server ? listenQemu(spec, onLink, names) : dialQemu(spec, onLink, names, options);
+  return spec.server ? listenQemu(spec, onLink, names, options) : dialQemu(spec, onLink, names, options);
 }
 
 /** Listens as `spec` says. Rejects with one line that names the place. */
@@ -66,13 +70,16 @@ export async function listenQemu(
   spec: LinkSpec,
   onLink: OnLink,
   names: LinkNames = new LinkNames(),
+  { onFull = () => {} }: QemuPortOptions = {},
 ): Promise<QemuPort> {
   const canTakeOver = await takeOverWorks();
   const guests = new Set<Link>();
+  const full = new FullNotice(placeText(spec), onFull);
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
   server.on('connection', (socket) => {
     if (guests.size >= MAX_GUESTS) {
       socket.destroy();
+      full.count();
       return;
     }
     const link = newLink(socket, names, canTakeOver, () => guests.delete(link));
@@ -87,6 +94,29 @@ export async function listenQemu(
       ? { ...spec, port: address.port }
       : spec;
   return { spec: bound, close: () => closed(server) };
+}
+
+/** Tells of closed connections, and how many they were since it last did. */
+class FullNotice {
+  private readonly place: string;
+  private readonly tell: (message: string) => void;
+  private turnedAway = 0;
+  private toldAt = Number.NEGATIVE_INFINITY;
+
+  constructor(place: string, tell: (message: string) => void) {
+    this.place = place;
+    this.tell = tell;
+  }
+
+  count(): void {
+    this.turnedAway++;
+    const now = performance.now();
+    if (now - this.toldAt < TELL_EACH_MS) return;
+    const what = this.turnedAway === 1 ? 'a connection was' : `${this.turnedAway} connections were`;
+    this.tell(`${this.place}: ${what} closed: ${MAX_GUESTS} guests are there, and it takes no more`);
+    this.turnedAway = 0;
+    this.toldAt = now;
+  }
 }
 
 function listening(server: Server, spec: LinkSpec): Promise<void> {
