@@ -23,7 +23,8 @@ export function processAck(tcb: Tcb, segment: Segment, now: Ms): boolean {
   }
   if (seqLt(tcb.sndUna, ack)) takeNewAck(tcb, segment, now);
   else if (isDuplicate(tcb, segment)) takeDuplicate(tcb);
-  takeWindow(tcb, segment);
+  // It may have been the ACK of our FIN, and the end.
+  if (tcb.state !== 'CLOSED') takeWindow(tcb, segment);
   return true;
 }
 

@@ -48,6 +48,18 @@ describe('RFC 9293 3.6: closing', () => {
     guest.expectsNothing();
   });
 
+  test('the end is the last that the user hears, also where the last ACK says another window', () => {
+    const { guest, host, tcb } = established();
+    guest.sends({ flags: 'FA' });
+    host.closes();
+    guest.takesAll();
+    const asked: string[] = [];
+    host.wantOutput = () => asked.push(tcb.state);
+    guest.sends({ wnd: 1000 });
+    expect(host.heard.at(-1)).toBe('closed: normal');
+    expect(asked).not.toContain('CLOSED');
+  });
+
   test('figure 13: both close at once', () => {
     const { guest, host, tcb, clock } = established();
     host.closes();
