@@ -11,6 +11,7 @@ import { createNodeNetwork } from '../node/node-network.ts';
 import { PcapFile } from '../node/pcap-file.ts';
 import { NodeRandom } from '../node/random.ts';
 import { type Args, type Command, UsageError } from './args.ts';
+import { watchLink } from './bugs.ts';
 import { DemoHost, Payload } from './demo-host.ts';
 import { download, upload } from './demo-http.ts';
 import { DemoScreen, rate, type Screen, time } from './demo-screen.ts';
@@ -58,6 +59,8 @@ export async function runDemo(args: Args, out: Screen = process.stdout): Promise
   if (args.has('pcap') && args.has('no-pcap')) throw new UsageError('--no-pcap: not together with --pcap');
   const path = args.has('no-pcap') ? null : (args.one('pcap') ?? DEFAULT_PCAP);
   const capture = path === null ? null : new PcapFile(path, { snapLen: SNAP_LEN, onError: say });
+  // Also when a bug ends the program.
+  process.once('exit', () => capture?.flushSync());
   const host = await DemoHost.start(payload);
   const network = createNodeNetwork({});
   const pair = createPair('demo0', MAX_FRAME);
@@ -65,6 +68,7 @@ export async function runDemo(args: Args, out: Screen = process.stdout): Promise
   try {
     await network.start();
     network.attach(capture === null ? pair.link : captureLink(pair.link, capture));
+    watchLink(pair.link);
     const guest = new EmbeddedGuest({ host: network, random: new NodeRandom(), link: pair.peer });
     const run = new DemoRun({ network, guest, host, payload, screen });
     const failed = await run.all();

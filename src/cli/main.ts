@@ -2,6 +2,7 @@
 
 import { ConfigError } from '../network/config.ts';
 import { type Command, parseArgs, UsageError } from './args.ts';
+import { endOnBugs, tellBug } from './bugs.ts';
 import { commands } from './commands.ts';
 import { isOurs } from './errors.ts';
 import { commandHelp, fullHelp } from './help.ts';
@@ -44,7 +45,7 @@ function printed(text: string): number {
 /** A fault of the user or of the outside is one line; one of ours is told with where it happened. */
 function report(error: unknown): number {
   if (!(error instanceof Error) || isOurs(error)) {
-    say(`internal error: ${error instanceof Error ? error.stack : String(error)}`);
+    tellBug(error);
     return FAILED;
   }
   say(error.message);
@@ -55,4 +56,5 @@ function report(error: unknown): number {
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 
+endOnBugs();
 process.exitCode = await main(process.argv.slice(2)).catch(report);

@@ -6,6 +6,7 @@ import type { NetworkEvents } from '../network/events.ts';
 import type { Network } from '../network/network.ts';
 import { createNodeNetwork } from '../node/node-network.ts';
 import { forwardLine } from './banner.ts';
+import { watchLink } from './bugs.ts';
 import { about, messageOf } from './errors.ts';
 import { printStats, type StatsFormat, say } from './output.ts';
 
@@ -43,6 +44,7 @@ export class Session {
   attach(link: Link): boolean {
     try {
       this.network.attach(this.options.wrap(link));
+      watchLink(link);
       return true;
     } catch (error) {
       say(`${link.name}: ${messageOf(error)}`);

@@ -3,9 +3,7 @@
 // where it always does, no byte is moved for being watched.
 
 import type { Memory } from '../base/memory.ts';
-import type { Link, LinkHost, LinkSink } from './link.ts';
-
-export type Direction = 'from-guest' | 'to-guest';
+import type { Direction, Link, LinkHost, LinkSink, ShowFrame } from './link.ts';
 
 /** Keeps frames. One recorder may serve several links, of several networks. */
 export interface FrameRecorder {
@@ -70,6 +68,10 @@ class Capture implements Link, LinkSink {
 
   close(): Promise<void> {
     return this.inner.close();
+  }
+
+  recall(show: ShowFrame): void {
+    this.inner.recall?.(show);
   }
 
   onFrame(off: number, len: number): void {

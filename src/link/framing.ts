@@ -22,6 +22,20 @@ export interface FrameSink {
   onFrame(off: number, len: number): void;
 }
 
+/** Calls `show` for each frame of [off, end), prefix and frame one after the other. */
+export function eachFrame(
+  memory: Memory,
+  off: number,
+  end: number,
+  show: (off: number, len: number) => void,
+): void {
+  for (let at = off; at + PREFIX_LEN <= end; ) {
+    const len = memory.view.getUint32(at);
+    at += PREFIX_LEN + len;
+    if (at <= end) show(at - len, len);
+  }
+}
+
 export class Deframer {
   private readonly memory: Memory;
   private readonly sink: FrameSink;
@@ -30,6 +44,9 @@ export class Deframer {
   /** First byte not passed on, and the end of what has arrived. */
   private start: number;
   private end: number;
+  /** What received() passed on last: frames from here to there. */
+  private passedFrom: number;
+  private passedTo: number;
   private stopped = false;
 
   /** The buffer is [off, off+size) of `memory`, lent for as long as the deframer is used. */
@@ -41,6 +58,8 @@ export class Deframer {
     this.size = size;
     this.start = off;
     this.end = off;
+    this.passedFrom = off;
+    this.passedTo = off;
   }
 
   /** Where the next bytes are to be read to. */
@@ -61,6 +80,8 @@ export class Deframer {
   received(count: number): boolean {
     const { view } = this.memory;
     this.end += count;
+    this.passedFrom = this.start;
+    this.passedTo = this.start;
     while (!this.stopped && this.end - this.start >= PREFIX_LEN) {
       const len = view.getUint32(this.start);
       if (len > MAX_STREAM_FRAME) {
@@ -70,10 +91,16 @@ export class Deframer {
       const frame = this.start + PREFIX_LEN;
       if (frame + len > this.end) break;
       this.start = frame + len;
+      this.passedTo = this.start;
       this.sink.onFrame(frame, len);
     }
     this.makeRoom();
     return true;
+  }
+
+  /** The frames that the last received() passed on, the one that it did not come back from included. */
+  recall(show: (off: number, len: number) => void): void {
+    eachFrame(this.memory, this.passedFrom, this.passedTo, show);
   }
 
   /** No frame is passed on from now on, not even one that has arrived already. */
@@ -84,7 +111,11 @@ export class Deframer {
   private makeRoom(): void {
     const partial = this.end - this.start;
     if (partial > 0 && this.room >= this.size / 2) return;
-    if (partial > 0) this.memory.copy(this.base, this.start, partial);
+    if (partial > 0) {
+      this.memory.copy(this.base, this.start, partial);
+      // It may lie where they were.
+      this.passedTo = this.passedFrom;
+    }
     this.start = this.base;
     this.end = this.base + partial;
   }

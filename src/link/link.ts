@@ -3,7 +3,10 @@
 
 import type { Arena } from '../base/arena.ts';
 import type { Clock } from '../base/clock.ts';
+import type { Memory } from '../base/memory.ts';
 import type { Flushable, Turn } from '../base/turn.ts';
+
+export type Direction = 'from-guest' | 'to-guest';
 
 /** What a guest's cable is plugged into: a switch port, a capture around one, a test. */
 export interface LinkSink {
@@ -55,4 +58,14 @@ export interface Link extends Flushable {
    * arena has the link's buffers back; that may take until the operating system is done with them. Idempotent.
    */
   close(): Promise<void>;
+
+  /**
+   * After a throw out of a turn: shows what the link's buffers still hold, without any cost before. That is the frames
+   * of the last chunk from the guest, up to the one that was being passed on, and those to the guest that are not
+   * handed over yet; of each direction the oldest first. Lent for the call.
+   */
+  recall?(show: ShowFrame): void;
 }
+
+/** One frame at [off, off+len) of `memory`. */
+export type ShowFrame = (direction: Direction, memory: Memory, off: number, len: number) => void;

@@ -15,8 +15,8 @@ import { Account } from '../base/arena.ts';
 import { assert } from '../base/assert.ts';
 import type { Memory } from '../base/memory.ts';
 import { Region } from '../base/region.ts';
-import { PREFIX_LEN } from './framing.ts';
-import type { Link, LinkHost, LinkSink } from './link.ts';
+import { eachFrame, PREFIX_LEN } from './framing.ts';
+import type { Link, LinkHost, LinkSink, ShowFrame } from './link.ts';
 import { TransmitQueue } from './transmit.ts';
 
 const FRAMES_PER_TURN = 64;
@@ -58,6 +58,8 @@ class PairEnd implements Link {
   private writableAsked = false;
   /** What of the other end's oldest batch is still to be delivered. */
   private readonly batch = new Region();
+  /** Where that batch begins. */
+  private batchFrom = 0;
   private landing = -1;
   private readonly account = new Account();
 
@@ -111,6 +113,16 @@ class PairEnd implements Link {
     return Promise.resolve();
   }
 
+  recall(show: ShowFrame): void {
+    const { batch, queue, host, other } = this;
+    if (this.receiving && other.queue !== null && other.host !== null) {
+      const { memory } = other.host.arena;
+      eachFrame(memory, this.batchFrom, batch.off, (off, len) => show('from-guest', memory, off, len));
+    }
+    if (queue === null || host === null) return;
+    queue.recall((off, len) => show('to-guest', host.arena.memory, off, len));
+  }
+
   private askReceive(): void {
     if (this.receiveAsked || this.closed || this.host === null) return;
     this.receiveAsked = true;
@@ -139,7 +151,10 @@ class PairEnd implements Link {
     let frames = FRAMES_PER_TURN;
     let bytes = BYTES_PER_TURN;
     while (frames > 0 && bytes > 0) {
-      if (batch.len === 0 && !queue.next(batch)) return false;
+      if (batch.len === 0) {
+        if (!queue.next(batch)) return false;
+        this.batchFrom = batch.off;
+      }
       const before = batch.len;
       frames -= this.deliverSome(frames, bytes);
       bytes -= before - batch.len;

@@ -10,7 +10,7 @@ import type { Arena } from '../base/arena.ts';
 import { Account } from '../base/arena.ts';
 import { assert } from '../base/assert.ts';
 import type { Region } from '../base/region.ts';
-import { PREFIX_LEN } from './framing.ts';
+import { eachFrame, PREFIX_LEN } from './framing.ts';
 
 /** Bytes of one batch. */
 export const BATCH_LEN = 262144;
@@ -115,6 +115,14 @@ export class TransmitQueue {
     const { refused } = this;
     this.refused = false;
     return refused;
+  }
+
+  /** Every frame that has not been released, the oldest first. */
+  recall(show: (off: number, len: number) => void): void {
+    for (let i = 0; i <= this.closed && i < this.offs.length; i++) {
+      const at = (this.head + i) % this.offs.length;
+      eachFrame(this.arena.memory, this.offs[at]!, this.offs[at]! + this.lens[at]!, show);
+    }
   }
 
   /** Gives the batches back to the arena. Nothing else may be called after it. */

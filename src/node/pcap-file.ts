@@ -20,7 +20,8 @@ import {
 } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import { type Memory, memoryOver } from '../base/memory.ts';
-import type { Direction, FrameRecorder } from '../link/capture.ts';
+import type { FrameRecorder } from '../link/capture.ts';
+import type { Direction } from '../link/link.ts';
 import { ConfigError } from '../network/config.ts';
 import { type PcapOptions, PcapWriter } from '../pcap/writer.ts';
 

@@ -12,7 +12,7 @@ import { Account } from '../base/arena.ts';
 import { assert } from '../base/assert.ts';
 import { Region } from '../base/region.ts';
 import { Deframer, MAX_STREAM_FRAME, RECEIVE_BUFFER_LEN } from '../link/framing.ts';
-import type { Link, LinkHost, LinkSink } from '../link/link.ts';
+import type { Link, LinkHost, LinkSink, ShowFrame } from '../link/link.ts';
 import { TransmitQueue } from '../link/transmit.ts';
 import { takeOver } from './take-over.ts';
 
@@ -115,6 +115,13 @@ export class QemuStreamLink implements Link {
     this.closedByUs = true;
     this.fail('closed');
     return this.whenGone;
+  }
+
+  recall(show: ShowFrame): void {
+    if (this.attached === null || this.gone) return;
+    const { host, deframer, queue } = this.attached;
+    deframer.recall((off, len) => show('from-guest', host.arena.memory, off, len));
+    queue.recall((off, len) => show('to-guest', host.arena.memory, off, len));
   }
 
   /** Moves the connection to a socket that reads into the receive buffer, and starts it. */

@@ -223,6 +223,44 @@ describe('usernet run', () => {
   );
 });
 
+/** Loaded before the program: a bug that the first frame of EtherType 0x88b5 (for experiments) trips over. */
+const BUG = `
+  const { getUint16 } = DataView.prototype;
+  let tripped = false;
+  DataView.prototype.getUint16 = function (...args) {
+    const value = getUint16.apply(this, args);
+    if (value !== 0x88b5 || tripped) return value;
+    tripped = true;
+    throw new TypeError('tripped');
+  };
+`;
+
+test('a bug of ours: it is called one, the last frames of the link are told, the capture is whole, exit status 1', async () => {
+  const [path, pcap] = [lab.path('bug.sock'), lab.path('bug.pcap')];
+  copy ||= lab.copy(program);
+  const preload = `data:text/javascript,${encodeURIComponent(BUG)}`;
+  const args = ['--import', preload, copy, 'run', '--link', `unix:${path}`, '--pcap', pcap];
+  const run = lab.spawn('usernet with a bug', [process.execPath, ...args]);
+  await run.output(/ready\n/, MS);
+  const guest = await connected(path);
+  await run.output(/qemu0: up\n/, MS);
+  const request = 'ffffffffffff525400123456080600010800060400015254001234560a00020f0000000000000a000202';
+  const experiment = 'ffffffffffff52540012345688b50000';
+  guest.write(Buffer.from(`0000002a${request}00000010${experiment}`, 'hex'));
+  expect((await run.exited).code).toBe(1);
+  const told = run.stderr.slice(run.stderr.indexOf('qemu0: up\n') + 'qemu0: up\n'.length).split('\n');
+  expect(told.slice(0, 5)).toEqual([
+    'usernet: this is a bug of usernet, please report it with all that follows: TypeError: tripped',
+    'usernet: qemu0: from guest: ARP, Request who-has 10.0.2.2 tell 10.0.2.15, length 28',
+    'usernet: qemu0: from guest: 52:54:00:12:34:56 > ff:ff:ff:ff:ff:ff, ethertype 0x88b5, length 16',
+    expect.stringMatching(/^usernet: qemu0: to guest: ARP, Reply 10\.0\.2\.2 is-at /),
+    'usernet: TypeError: tripped',
+  ]);
+  expect(told[5]).toMatch(/^ {4}at /);
+  // The header, then three records: the question, its answer, the frame that was too much.
+  expect(statSync(pcap).size).toBe(24 + 3 * 16 + 42 + 60 + 16);
+});
+
 describe('usernet qemu', () => {
   const script = (text: string, ...args: string[]): string[] => [
     'qemu',

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { Account } from '../../src/base/arena.ts';
 import type { Memory } from '../../src/base/memory.ts';
-import { captureLink, type Direction, type FrameRecorder } from '../../src/link/capture.ts';
+import { captureLink, type FrameRecorder } from '../../src/link/capture.ts';
+import type { Direction } from '../../src/link/link.ts';
 import { createPair } from '../../src/link/pair.ts';
 import { newHost, pattern, RecordingSink, sendFrame } from '../support/link-bench.ts';
 import { ManualClock } from '../support/manual-clock.ts';

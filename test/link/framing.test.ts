@@ -122,3 +122,40 @@ describe("QEMU's stream framing: a 4-byte big-endian length before each frame", 
     expect(bench.memory.bytes.subarray(BASE + RECEIVE_BUFFER_LEN).every((byte) => byte === 0xee)).toBe(true);
   });
 });
+
+describe('recall(): what a throw out of a turn leaves to be read', () => {
+  const recalled = (bench: Bench): Buffer[] => {
+    const frames: Buffer[] = [];
+    bench.deframer.recall((off, len) =>
+      frames.push(Buffer.from(bench.memory.bytes.subarray(off, off + len))),
+    );
+    return frames;
+  };
+  const [a, b, c] = [pattern(1, 60), pattern(2, 1514), pattern(3, 90)] as const;
+
+  test('the frames of the chunk up to the one that threw', () => {
+    const bench = new Bench(() => {
+      if (bench.got.length === 3) throw new Error('a bug');
+    });
+    bench.feed(framed(a));
+    expect(sameFrames(recalled(bench), [a])).toBe(true);
+    expect(() => bench.feed(framed(b, c, a))).toThrow('a bug');
+    expect(sameFrames(recalled(bench), [b, c])).toBe(true);
+  });
+
+  test('nothing of a chunk that completed no frame', () => {
+    const bench = new Bench();
+    expect(recalled(bench)).toEqual([]);
+    bench.feed(framed(a));
+    bench.feed(framed(b).subarray(0, 100));
+    expect(recalled(bench)).toEqual([]);
+  });
+
+  test('nothing when what was left was moved over them', () => {
+    const bench = new Bench();
+    const long = pattern(4, 65000);
+    bench.feed(Buffer.concat([framed(long, long), framed(long).subarray(0, 64000)]));
+    expect(bench.deframer.room).toBeGreaterThan(RECEIVE_BUFFER_LEN / 2);
+    expect(recalled(bench)).toEqual([]);
+  });
+});

@@ -37,6 +37,26 @@ for (const arenas of ['one arena', 'two arenas'] as const) {
       expect(sameFrames(a.frames, frames)).toBe(true);
     });
 
+    test('recall(): after a throw, the frames up to the one that threw, and those not yet delivered', () => {
+      const { left, right, link, peer, a, settle } = bench(arenas);
+      const recalled = (): [string, number][] => {
+        const list: [string, number][] = [];
+        link.recall?.((direction, memory, off, len) => {
+          expect(memory.bytes.subarray(off, off + len)).toEqual(pattern(len, len));
+          list.push([direction, len]);
+        });
+        return list;
+      };
+      for (const len of [60, 61, 62, 63]) sendFrame(peer, right, pattern(len, len));
+      a.onEach = () => {
+        if (a.frames.length === 3) throw new Error('a bug');
+      };
+      expect(settle).toThrow('a bug');
+      sendFrame(link, left, pattern(70, 70));
+      const fromGuest = [60, 61, 62].map((len) => ['from-guest', len]);
+      expect(recalled()).toEqual([...fromGuest, ['to-guest', 70]]);
+    });
+
     test('at most 64 frames or 256 KiB in one turn, the rest in the next', () => {
       const { left, right, link, b } = bench(arenas);
       for (let i = 0; i < 150; i++) sendFrame(link, left, pattern(i, 60));

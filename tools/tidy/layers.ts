@@ -23,7 +23,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     ...['services', 'guest', 'nat'],
   ],
   node: ['base', 'wire', 'host', 'pcap', 'link', 'network'],
-  cli: ['base', 'pcap', 'link', 'guest', 'network', 'node'],
+  cli: ['base', 'wire', 'pcap', 'link', 'guest', 'network', 'node'],
 };
 
 const CORE = Object.keys(LAYERS).filter((folder) => folder !== 'node' && folder !== 'cli');
