@@ -100,7 +100,7 @@ describeWithGuest('usernet qemu', ['tcpdump', 'tshark'], () => {
       });
 
       test('a forward leads to a server in the guest', async () => {
-        await guest.run('socat TCP4-LISTEN:7,fork,reuseaddr EXEC:cat >/dev/null 2>&1 & sleep 0.5');
+        await guest.startEcho();
         const client = connect(port, '127.0.0.1');
         client.end('there and back');
         expect(await digestOf(client)).toMatchObject({ length: 14 });

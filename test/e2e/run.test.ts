@@ -118,7 +118,7 @@ function nameTests(session: () => Session): void {
 function forwardTests(session: () => Session): void {
   test('a forward leads to a server in the guest', async () => {
     const { guest, forwardedPort } = session();
-    await startEcho(guest);
+    await guest.startEcho();
     const length = 1 << 20;
     const client = connect({ port: forwardedPort, host: '127.0.0.1', allowHalfOpen: true });
     for (const block of bytes(length, 3)) client.write(block);
@@ -139,7 +139,7 @@ function forwardTests(session: () => Session): void {
     await session().boot('second');
     expect(await session().guest.lease()).toMatchObject({ ip: '10.0.2.15' });
     expect((await usernet.stats()).leases).toMatchObject([{ mac: MAC, address: '10.0.2.15' }]);
-    await startEcho(session().guest);
+    await session().guest.startEcho();
     const client = connect(forwardedPort, '127.0.0.1');
     client.end('still there');
     expect(await digestOf(client)).toMatchObject({ length: 11 });
@@ -273,13 +273,6 @@ async function resets(guest: Guest, port: number, from: '-' | '-u'): Promise<str
     exec 9>&-
     rm /tmp/endless`;
   return (await guest.run(script, 120_000)).split('\n');
-}
-
-/** An echo server on the guest's port 7. */
-async function startEcho(guest: Guest): Promise<void> {
-  await guest.run(`
-    socat TCP4-LISTEN:7,fork,reuseaddr EXEC:cat >/dev/null 2>&1 &
-    until netstat -ltn | grep -q ':7 '; do usleep 20000; done`);
 }
 
 async function startDnsmasq(lab: Lab, port: number): Promise<Process> {

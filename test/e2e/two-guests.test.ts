@@ -30,9 +30,8 @@ async function bootPair(lab: Lab, args: readonly string[], macs: readonly string
   const guests = await Promise.all([boot(0), boot(1)]);
   // One after the other, so that it is known who gets which address.
   const addresses = [(await guests[0].lease())['ip'] ?? '', (await guests[1].lease())['ip'] ?? ''] as const;
-  await guests[0].run(`
-    ip addr add ${EXTRA}/24 dev eth0
-    socat TCP4-LISTEN:7,fork,reuseaddr EXEC:cat >/dev/null 2>&1 & sleep 0.5`);
+  await guests[0].run(`ip addr add ${EXTRA}/24 dev eth0`);
+  await guests[0].startEcho();
   return { lab, usernet, guests, addresses };
 }
 

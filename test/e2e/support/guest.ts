@@ -85,6 +85,13 @@ export class Guest {
     return Object.fromEntries(lines.map((line) => line.split(/=(.*)/s).slice(0, 2)));
   }
 
+  /** An echo server on port 7; it listens when this resolves. */
+  async startEcho(): Promise<void> {
+    await this.run(`
+      socat TCP4-LISTEN:7,fork,reuseaddr EXEC:cat >/dev/null 2>&1 &
+      until netstat -ltn | grep -q ':7 '; do usleep 20000; done`);
+  }
+
   /** The guest's end as a crash would be. */
   async kill(): Promise<void> {
     await this.process.stop('SIGKILL', 5000);
