@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Args, parseArgs, UsageError } from '../../src/cli/args.ts';
 import { demo, runDemo } from '../../src/cli/demo.ts';
+import { testWith } from '../support/tools.ts';
 
 const args = (...words: string[]): Args => parseArgs(demo, words);
 
@@ -48,14 +49,17 @@ describe('usernet demo', () => {
     expect(said.text).not.toContain('\r');
   });
 
-  test.skipIf(!has('tcpdump'))('its capture is one that tcpdump and tshark read without a complaint', () => {
+  testWith('tcpdump', 'its capture is one that tcpdump reads without a complaint', () => {
     const path = join(folder, 'demo.pcap');
-    const lines = execFileSync('tcpdump', ['-nr', path], { stdio: 'pipe', maxBuffer: 1 << 26 })
+    const lines = execFileSync('tcpdump', ['-nvvr', path], { stdio: 'pipe', maxBuffer: 1 << 26 })
       .toString()
       .split('\n');
     expect(lines.length).toBeGreaterThan(5000);
     expect(lines.filter((line) => /bad|incorrect|malformed/i.test(line))).toEqual([]);
-    if (!has('tshark')) return;
+  });
+
+  testWith('tshark', 'its capture is one that tshark reads without a complaint', () => {
+    const path = join(folder, 'demo.pcap');
     const filter = '_ws.malformed || ip.checksum.status == "Bad" || _ws.expert.severity == "Error"';
     // Ports and bytes are random, and tshark would take some for a protocol that they are not.
     const plain = ['-d', 'tcp.port==1-65535,data', '-d', 'udp.port==1024-65535,data'];
@@ -77,12 +81,3 @@ describe('usernet demo', () => {
     await expect(runDemo(args('--no-pcap', '--pcap', 'x'))).rejects.toThrow(UsageError);
   });
 });
-
-function has(program: string): boolean {
-  try {
-    execFileSync(program, ['--version'], { stdio: 'pipe' });
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -119,12 +119,14 @@ class Meter {
 
   /** The longest time without bytes, from `start` until `total` bytes are there. */
   longestGap(start: number, total: number): number {
-    let [last, longest] = [start, 0];
+    let [last, longest, marks] = [start, 0, 0];
     for (const mark of this.marks) {
       if (mark.at < start || mark.total > total) continue;
       longest = Math.max(longest, mark.at - last);
       last = mark.at;
+      marks++;
     }
+    expect(marks, 'chunks after the stall').toBeGreaterThan(0);
     return longest;
   }
 
