@@ -59,8 +59,8 @@ const CASES: readonly Case[] = [
     // QEMU's NE2000 keeps the first frames of a burst, eight full ones, and drops the others: to this guest TCP goes at
     // the pace of its repairs, and a datagram of 45 fragments never gets through.
     datagrams: [1, 1472, 4000],
-    transferMiB: 4,
-    halfCloseMiB: 2,
+    transferMiB: 32,
+    halfCloseMiB: 10,
   },
 ];
 

@@ -63,7 +63,7 @@ function transferTests(guest: () => Guest, length: number): void {
     const server = createServer((_, response) => byteStream(length, 1).pipe(response));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
-    const sum = await guest().run(`wget -q -O - http://${GATEWAY}:${port}/ | md5sum`, 120_000);
+    const sum = await guest().run(`wget -q -O - http://${GATEWAY}:${port}/ | md5sum`, 170_000);
     server.close();
     expect(sum).toBe(`${digest(length, 1)}  -`);
   });
@@ -75,7 +75,7 @@ function transferTests(guest: () => Guest, length: number): void {
       digestOf(socket).then(received.resolve, received.reject);
       socket.on('end', () => socket.end());
     });
-    await guest().run(`socat -u OPEN:/tmp/up TCP4:${GATEWAY}:${server.port}`, 120_000);
+    await guest().run(`socat -u OPEN:/tmp/up TCP4:${GATEWAY}:${server.port}`, 170_000);
     expect(await received.promise).toEqual({ digest: sum.split(' ')[0], length });
     server.close();
     await guest().run('rm /tmp/up');
