@@ -61,13 +61,8 @@ export class GuestInput {
   private onIpv4(p: Packet, now: Ms): Drop {
     const { memory } = this.arena;
     const v = memory.view;
-    const bad = ipv4.check(memory, p.ip, p.end - p.ip);
+    const bad = p.readIpv4(memory);
     if (bad !== Drop.None) return bad;
-    p.l4 = p.ip + ipv4.headerLen(v, p.ip);
-    p.end = p.ip + ipv4.totalLen(v, p.ip);
-    p.src = ipv4.src(v, p.ip);
-    p.dst = ipv4.dst(v, p.ip);
-    p.proto = ipv4.protocol(v, p.ip);
     if (!this.isForUs(p)) return Drop.Ipv4NotRouted;
     if (!ipv4.isFragment(v, p.ip)) return this.up(p, now);
     const verdict = this.guest.reassembly.add(p, now);

@@ -42,14 +42,8 @@ export class Ipv4Input {
   onPacket(p: Packet, group: boolean, now: Ms): Drop {
     const { memory } = this.parts.arena;
     const v = memory.view;
-    const bad = ipv4.check(memory, p.ip, p.end - p.ip);
+    const bad = p.readIpv4(memory);
     if (bad !== Drop.None) return bad;
-    p.l4 = p.ip + ipv4.headerLen(v, p.ip);
-    // Ethernet's padding ends here.
-    p.end = p.ip + ipv4.totalLen(v, p.ip);
-    p.src = ipv4.src(v, p.ip);
-    p.dst = ipv4.dst(v, p.ip);
-    p.proto = ipv4.protocol(v, p.ip);
     if (p.proto === Protocol.Icmp) return Drop.IcmpByDesign;
     if (ipv4.ttl(v, p.ip) === 0) return Drop.Ipv4TtlZero;
     const refused = this.judge(p, group);
