@@ -20,6 +20,7 @@ import {
   SERVER_PORT,
 } from '../wire/dhcp.ts';
 import { number, Option, type OptionValue, readNumber, readWord, text } from '../wire/dhcp-options.ts';
+import { isGroup } from '../wire/ethernet.ts';
 import { type Client, DhcpLeases, type LeaseRow } from './dhcp-leases.ts';
 import { inRequestedOrder, networkOptions, timeOptions } from './dhcp-parameters.ts';
 import type { BoundPort, GatewayPorts, Peer, Service } from './service.ts';
@@ -250,8 +251,7 @@ export class DhcpServer implements Service {
 function clientOf(message: DhcpMessage, from: Peer): Client | null {
   const { hi, lo } = message.chaddr;
   const id = message.options.get(Option.ClientId) ?? new Uint8Array(0);
-  const isGroup = (hi & 0x0100) !== 0;
-  if (isGroup || (hi === 0 && lo === 0) || id.length > MAX_CLIENT_ID) return null;
+  if (isGroup(hi) || (hi === 0 && lo === 0) || id.length > MAX_CLIENT_ID) return null;
   return { mac: message.chaddr, id: [...id].join('.'), ingress: from.ingress };
 }
 
