@@ -18,7 +18,7 @@ function networkLine(s: Settings): string {
   return parts.join(', ');
 }
 
-export function prefixText(s: Settings): string {
+function prefixText(s: Settings): string {
   return `${formatIpv4Word(s.subnet)}/${s.prefix}`;
 }
 

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 
-export const BLOCK_LEN = 1 << 20;
+const BLOCK_LEN = 1 << 20;
 const LOOPBACK = '127.0.0.1';
 
 /** What both sides know of the payload. */

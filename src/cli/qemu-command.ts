@@ -151,7 +151,7 @@ function configOf(
 }
 
 /** What QEMU's -netdev takes to connect to a unix socket. */
-export function streamOptions(id: string, socket: string): string {
+function streamOptions(id: string, socket: string): string {
   const unix: QemuOption[] = [
     ['type', 'stream'],
     ['id', id],

@@ -22,7 +22,7 @@ import type { BoundPort, GatewayPorts, Peer, Service } from './service.ts';
 
 export const MAX_QUERIES = 256;
 export const MAX_QUERIES_PER_PORT = 128;
-export const MAX_STREAMS = 64;
+const MAX_STREAMS = 64;
 export const MAX_STREAMS_PER_PORT = 16;
 
 export class DnsRelay implements Service {

@@ -15,9 +15,9 @@ const MAX_PROBE_SHIFT = 10;
 const PROBE_SILENCE: Ms = 180_000;
 
 /** First keep-alive after this silence; RFC 9293 3.8.4 (MUST-28): no less than two hours while a connection is whole. */
-export const KEEPALIVE_IDLE: Ms = 7_200_000;
+const KEEPALIVE_IDLE: Ms = 7_200_000;
 /** Deviates for half-closed connections: the guest may have gone without a word, and holds nothing it could use. */
-export const KEEPALIVE_HALF_CLOSED: Ms = 75_000;
+const KEEPALIVE_HALF_CLOSED: Ms = 75_000;
 const KEEPALIVE_INTERVAL: Ms = 15_000;
 const KEEPALIVE_PROBES = 8;
 /** Rings that were empty this long give their storage back. */

@@ -3,8 +3,8 @@
 import { asciiText } from './ascii.ts';
 
 /** Labels with their length bytes and the root, RFC 1035 2.3.4. */
-export const MAX_NAME = 255;
-export const MAX_LABEL = 63;
+const MAX_NAME = 255;
+const MAX_LABEL = 63;
 
 const POINTER = 0xc0;
 

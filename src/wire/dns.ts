@@ -6,7 +6,7 @@ import { skipName } from './dns-name.ts';
 export const PORT = 53;
 export const HEADER_LEN = 12;
 /** What fits a datagram without EDNS. RFC 1035 4.2.1. */
-export const PLAIN_UDP_LEN = 512;
+const PLAIN_UDP_LEN = 512;
 /** What a stream's length prefix can say. RFC 1035 4.2.2. */
 export const MAX_MESSAGE = 65535;
 
@@ -73,7 +73,7 @@ export function checkQuery(v: DataView, dns: number, len: number): Rcode {
 }
 
 /** Where the one question of a message ends, or -1 when there is not one, or it is cut off. A pointer is none. */
-export function questionEnd(v: DataView, dns: number, len: number): number {
+function questionEnd(v: DataView, dns: number, len: number): number {
   if (len < HEADER_LEN || v.getUint16(dns + QDCOUNT) !== 1) return -1;
   const end = skipName(v, dns + HEADER_LEN, dns + len);
   if (end < 0 || hasPointer(v, dns + HEADER_LEN, end)) return -1;
