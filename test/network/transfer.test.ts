@@ -143,49 +143,41 @@ class Transfer implements GuestSocketEvents {
   }
 }
 
+/** `total` bytes up and `total` bytes down on one connection at once, to their ends, digests equal. */
+async function movesBothWays(
+  { guest, memory }: Awaited<ReturnType<typeof boot>>,
+  total: number,
+): Promise<void> {
+  const up = createHash('sha256');
+  let told: () => void = () => {};
+  const done = new Promise<void>((resolve) => (told = resolve));
+  const port = await serve((socket) => {
+    socket.on('data', (chunk) => up.update(chunk));
+    socket.on('end', () => told());
+    sendFrom(socket, total);
+  });
+  const transfer = new Transfer(memory, total);
+  guest.connectTcp(to('10.0.2.2', port), transfer);
+  expect(await transfer.ended).toBe('end');
+  await done;
+  expect(transfer.hash.digest('hex')).toBe(digestOf(total));
+  expect(up.digest('hex')).toBe(digestOf(total));
+}
+
 describe.each([
   ["shares the network's memory", false],
   ['has memory and time of its own', true],
 ])('a guest that %s', (_what, alone) => {
   test('moves 16 MiB up and 16 MiB down at once, digests equal', async () => {
-    const total = 16 * MIB;
-    const { guest, memory } = await boot(alone);
-    const up = createHash('sha256');
-    let told: () => void = () => {};
-    const done = new Promise<void>((resolve) => (told = resolve));
-    const port = await serve((socket) => {
-      socket.on('data', (chunk) => up.update(chunk));
-      socket.on('end', () => told());
-      sendFrom(socket, total);
-    });
-    const transfer = new Transfer(memory, total);
-    guest.connectTcp(to('10.0.2.2', port), transfer);
-    expect(await transfer.ended).toBe('end');
-    await done;
-    expect(transfer.hash.digest('hex')).toBe(digestOf(total));
-    expect(up.digest('hex')).toBe(digestOf(total));
+    await movesBothWays(await boot(alone), 16 * MIB);
     expect(network.stats().tcp).toMatchObject({ retransmits: 0, timeouts: 0 });
   });
 
   test('RFC 9293 3.4: sequence numbers that wrap carry 8 MiB each way', async () => {
-    const total = 8 * MIB;
-    const { guest, memory } = await boot(alone, { iss: () => 0xffffff00 | 0 });
+    const machine = await boot(alone, { iss: () => 0xffffff00 | 0 });
     const inner = network as unknown as { nat: { context: { isn: { next(): number } } } };
     inner.nat.context.isn.next = () => 0xffffff00 | 0;
-    const up = createHash('sha256');
-    let told: () => void = () => {};
-    const done = new Promise<void>((resolve) => (told = resolve));
-    const port = await serve((socket) => {
-      socket.on('data', (chunk) => up.update(chunk));
-      socket.on('end', () => told());
-      sendFrom(socket, total);
-    });
-    const transfer = new Transfer(memory, total);
-    guest.connectTcp(to('10.0.2.2', port), transfer);
-    expect(await transfer.ended).toBe('end');
-    await done;
-    expect(up.digest('hex')).toBe(digestOf(total));
-    expect(transfer.hash.digest('hex')).toBe(digestOf(total));
+    await movesBothWays(machine, 8 * MIB);
   });
 
   test('a RST right behind data, 100 times, is data and then RST', async () => {
