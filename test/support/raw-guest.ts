@@ -37,14 +37,26 @@ export class RawLink implements Link {
     this.outAt = host.arena.take(ROOM, this.account);
   }
 
-  /** The guest sends `frame`. */
-  sends(frame: Uint8Array): void {
+  /** The guest sends `frames`, each in a turn of its own. */
+  sends(...frames: Uint8Array[]): void {
     const { host, sink } = this;
     if (host === null || sink === null) throw new Error('the link is not attached');
-    host.turn.run(() => {
-      host.arena.memory.bytes.set(frame, this.inAt);
-      sink.onFrame(this.inAt, frame.length);
-    });
+    for (const frame of frames) {
+      host.turn.run(() => {
+        host.arena.memory.bytes.set(frame, this.inAt);
+        sink.onFrame(this.inAt, frame.length);
+      });
+    }
+  }
+
+  /** What the network has sent so far, forgotten by asking. */
+  takes(): Buffer[] {
+    return this.frames.splice(0);
+  }
+
+  /** The guest pulls the cable out. */
+  goesDown(reason = 'unplugged'): void {
+    this.host?.turn.run(() => this.sink?.onLinkDown(reason));
   }
 
   /** There is room again. */
@@ -104,7 +116,7 @@ export class RawBench {
 
   /** Another link of the same network. */
   sends(...frames: Uint8Array[]): this {
-    for (const frame of frames) this.link.sends(frame);
+    this.link.sends(...frames);
     return this;
   }
 
