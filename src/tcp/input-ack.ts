@@ -22,7 +22,7 @@ export function processAck(tcb: Tcb, segment: Segment, now: Ms): boolean {
     return false;
   }
   if (seqLt(tcb.sndUna, ack)) takeNewAck(tcb, segment, now);
-  else if (isDuplicate(tcb, segment)) takeDuplicate(tcb);
+  else if (isDuplicate(tcb, segment)) takeDuplicate(tcb, now);
   // It may have been the ACK of our FIN, and the end.
   if (tcb.state !== 'CLOSED') takeWindow(tcb, segment);
   return true;
@@ -53,10 +53,10 @@ function takeNewAck(tcb: Tcb, segment: Segment, now: Ms): void {
   tcb.persistAt = NEVER;
   tcb.resendOne = false;
   tcb.probe = false;
-  if (tcb.inRecovery) recoveryAck(tcb, acked);
+  if (tcb.inRecovery) recoveryAck(tcb, acked, now);
   else {
     tcb.dupAcks = 0;
-    tcb.congestion.onAck(acked, flight);
+    tcb.congestion.onAck({ now, delivered: acked, flight, rtt: -1, srtt: tcb.rtt.srtt });
   }
   // Kept close: left behind by 2^31 bytes it would seem to lie ahead.
   if (!tcb.inRecovery) tcb.recover = seqMax(tcb.recover, (tcb.sndUna - 1) | 0);
@@ -88,22 +88,24 @@ function measure(tcb: Tcb, segment: Segment, now: Ms): void {
 }
 
 /** RFC 6582 3.2, steps 3 and 5. */
-function recoveryAck(tcb: Tcb, acked: number): void {
+function recoveryAck(tcb: Tcb, acked: number, now: Ms): void {
   if (seqLt(tcb.sndUna, tcb.recover)) {
     tcb.resendOne = true;
-    tcb.congestion.onPartialAck(acked);
+    const { congestion, sendMss } = tcb;
+    congestion.cwnd = Math.max(sendMss, congestion.cwnd - acked + (acked >= sendMss ? sendMss : 0));
     return;
   }
   tcb.inRecovery = false;
   tcb.dupAcks = 0;
-  tcb.congestion.onRecovered(tcb.flight);
+  tcb.congestion.onRecovered(now);
+  tcb.congestion.cwnd = Math.min(tcb.congestion.cwnd, Math.max(tcb.flight, tcb.sendMss) + tcb.sendMss);
 }
 
 /** RFC 6582 3.2, steps 2 and 4. */
-function takeDuplicate(tcb: Tcb): void {
+function takeDuplicate(tcb: Tcb, now: Ms): void {
   tcb.dupAcks++;
   if (tcb.inRecovery) {
-    tcb.congestion.onDuplicateAck();
+    tcb.congestion.cwnd += tcb.sendMss;
     tcb.user.wantOutput();
     return;
   }
@@ -112,7 +114,8 @@ function takeDuplicate(tcb: Tcb): void {
   tcb.inRecovery = true;
   tcb.recover = tcb.sndMax;
   tcb.resendOne = true;
-  tcb.congestion.onFastRetransmit(tcb.flight);
+  tcb.congestion.onLoss(tcb.flight, now);
+  tcb.congestion.cwnd = tcb.congestion.ssthresh + DUPLICATES * tcb.sendMss;
   tcb.env.counters.fastRetransmits++;
   tcb.user.wantOutput();
 }

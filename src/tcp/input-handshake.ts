@@ -170,7 +170,7 @@ function established(tcb: Tcb, segment: Segment, lost: boolean, now: Ms): void {
   if (lost) {
     tcb.rtt.afterLostSyn();
     // RFC 5681 3.1: one segment at first.
-    tcb.congestion.onTimeout(0, true);
+    tcb.congestion.onTimeout(0, true, now);
   } else if (tcb.timing) tcb.rtt.sample(now - tcb.timedAt);
   tcb.timing = false;
   if (!segment.has(Flag.Syn)) {

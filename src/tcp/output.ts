@@ -7,6 +7,7 @@ import * as tcp from '../wire/tcp.ts';
 import { Flag } from '../wire/tcp.ts';
 import * as options from '../wire/tcp-options.ts';
 import { writeReset } from './reset.ts';
+import { sackLen, writeSack } from './sack-blocks.ts';
 import { seqDiff, seqLt, seqMax } from './seq.ts';
 import { maySendToUs } from './state.ts';
 import type { Tcb } from './tcb.ts';
@@ -14,11 +15,6 @@ import { armTimer } from './timers.ts';
 import { advertise, advertiseInSyn, windowUpdateDue } from './window.ts';
 
 const TIMESTAMPS_LEN = 12;
-/** Room for three blocks beside timestamps, four without. RFC 2018 3. */
-const MAX_OPTIONS = tcp.MAX_HEADER_LEN - tcp.MIN_HEADER_LEN;
-/** Bytes of text that a segment keeps beside SACK blocks. */
-const MIN_TEXT = 8;
-
 /** One segment to be sent. */
 export class SendPlan {
   kind: 'nothing' | 'syn' | 'data' | 'ack' | 'refusal' = 'nothing';
@@ -118,18 +114,6 @@ function fullSegment(tcb: Tcb): number {
   return tcb.sendMss - sackLen(tcb);
 }
 
-function sackLen(tcb: Tcb): number {
-  const blocks = sackBlocks(tcb);
-  return blocks === 0 ? 0 : 4 + 8 * blocks;
-}
-
-/** As many as fit beside timestamps, and beside some text where the MSS is very small. */
-function sackBlocks(tcb: Tcb): number {
-  if (!tcb.sackPermitted || tcb.gaps.count === 0) return 0;
-  const room = Math.min(MAX_OPTIONS - (tcb.timestamps ? TIMESTAMPS_LEN : 0), tcb.sendMss - MIN_TEXT) - 4;
-  return Math.max(0, Math.min(tcb.gaps.count, room >> 3));
-}
-
 function emit(tcb: Tcb, what: SendPlan, now: Ms): boolean {
   if (what.kind === 'refusal') return emitRefusal(tcb, what);
   const isSyn = what.kind === 'syn';
@@ -212,7 +196,7 @@ function armAfterOutput(tcb: Tcb, now: Ms): void {
 
 function restartAfterIdle(tcb: Tcb, now: Ms): void {
   if (tcb.synAcked && tcb.sndNxt === tcb.sndUna && now - tcb.lastSentAt > tcb.rtt.rto)
-    tcb.congestion.onIdle();
+    tcb.congestion.onIdle(now);
 }
 
 /** A SYN says what we can do, a SYN-ACK only what the SYN could. RFC 7323 1.3, RFC 2018 2. */
@@ -239,15 +223,5 @@ function writeOptions(tcb: Tcb, at: number, now: Ms): void {
   const v = tcb.env.arena.memory.view;
   let end = at;
   if (tcb.timestamps) end = options.writeTimestamps(v, end, (now + tcb.tsOffset) | 0, tcb.tsRecent);
-  const blocks = sackBlocks(tcb);
-  if (blocks === 0) return;
-  end = options.writeSackHead(v, end, blocks);
-  // RFC 2018 4: the range of the segment that caused this ACK comes first, the others behind it.
-  const first = tcb.gaps.recentIndex;
-  for (let n = 0; n < blocks; n++) {
-    const i = n === 0 ? first : n <= first ? n - 1 : n;
-    v.setInt32(end, tcb.gaps.left(i));
-    v.setInt32(end + 4, tcb.gaps.right(i));
-    end += 8;
-  }
+  writeSack(tcb, end);
 }

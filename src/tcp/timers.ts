@@ -79,7 +79,7 @@ function retransmit(tcb: Tcb, now: Ms): void {
   tcb.env.counters.timeouts++;
   tcb.rtt.backOff();
   if (tcb.synAcked) {
-    tcb.congestion.onTimeout(tcb.flight, tcb.retries > 1);
+    tcb.congestion.onTimeout(tcb.flight, tcb.retries > 1, now);
     // RFC 6582 3.2 step 4: duplicate ACKs of what was out do not begin another recovery.
     tcb.recover = tcb.sndMax;
     tcb.inRecovery = false;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { AckSample } from '../../src/tcp/congestion.ts';
 import { NewReno } from '../../src/tcp/newreno.ts';
 
 const MSS = 1000;
@@ -7,6 +8,11 @@ function started(): NewReno {
   const reno = new NewReno();
   reno.setMss(MSS);
   return reno;
+}
+
+/** An ACK of `delivered` bytes while `flight` were out. */
+function ack(delivered: number, flight: number): AckSample {
+  return { now: 0, delivered, flight, rtt: -1, srtt: 0 };
 }
 
 test.each([
@@ -24,23 +30,23 @@ test.each([
 describe('RFC 5681 3.1', () => {
   test('slow start: the window grows by what is acknowledged', () => {
     const reno = started();
-    reno.onAck(2000, 10_000);
+    reno.onAck(ack(2000, 10_000));
     expect(reno.cwnd).toBe(12_000);
   });
 
   test('congestion avoidance: by one segment a round trip', () => {
     const reno = started();
-    reno.onFastRetransmit(20_000);
-    reno.onRecovered(20_000);
+    reno.onLoss(20_000);
+    reno.onRecovered();
     expect(reno.cwnd).toBe(10_000);
-    for (let i = 0; i < 10; i++) reno.onAck(1000, 10_000);
+    for (let i = 0; i < 10; i++) reno.onAck(ack(1000, 10_000));
     expect(reno.cwnd).toBeGreaterThan(10_900);
     expect(reno.cwnd).toBeLessThanOrEqual(11_000);
   });
 
   test('what was not used is not grown', () => {
     const reno = started();
-    reno.onAck(1000, 2000);
+    reno.onAck(ack(1000, 2000));
     expect(reno.cwnd).toBe(10_000);
   });
 
@@ -59,38 +65,26 @@ describe('RFC 5681 3.1', () => {
   });
 });
 
-describe('RFC 5681 3.2, RFC 6582 3.2', () => {
-  test('fast retransmit: half the flight and three segments that have left the network', () => {
-    const reno = started();
-    reno.onFastRetransmit(20_000);
-    expect([reno.ssthresh, reno.cwnd]).toEqual([10_000, 13_000]);
-    reno.onDuplicateAck();
-    expect(reno.cwnd).toBe(14_000);
-  });
+test('RFC 5681 3.1 (4): a recovery ends at half of what was in flight', () => {
+  const reno = started();
+  reno.onLoss(20_000);
+  expect(reno.ssthresh).toBe(10_000);
+  reno.onRecovered();
+  expect(reno.cwnd).toBe(10_000);
+});
 
-  test('step 3: a partial ACK takes off what it acknowledges and adds one segment', () => {
-    const reno = started();
-    reno.onFastRetransmit(20_000);
-    reno.onPartialAck(3000);
-    expect(reno.cwnd).toBe(11_000);
-    reno.onPartialAck(500);
-    expect(reno.cwnd).toBe(10_500);
-    reno.onPartialAck(50_000);
-    expect(reno.cwnd).toBe(MSS);
-  });
-
-  test('step 3: the full ACK ends with ssthresh, or one segment more than is out', () => {
-    const [busy, drained] = [started(), started()];
-    for (const reno of [busy, drained]) reno.onFastRetransmit(20_000);
-    busy.onRecovered(15_000);
-    drained.onRecovered(0);
-    expect([busy.cwnd, drained.cwnd]).toEqual([10_000, 2000]);
-  });
+test('RFC 4015: a loss that was none is taken back', () => {
+  const reno = started();
+  const { ssthresh } = reno;
+  reno.onTimeout(10_000, false);
+  reno.onTimeout(10_000, true);
+  reno.undo();
+  expect([reno.cwnd, reno.ssthresh]).toEqual([10_000, ssthresh]);
 });
 
 test('RFC 5681 4.1: after a pause no more than the initial window', () => {
   const reno = started();
-  for (let i = 0; i < 50; i++) reno.onAck(10_000, reno.cwnd);
+  for (let i = 0; i < 50; i++) reno.onAck(ack(10_000, reno.cwnd));
   reno.onIdle();
   expect(reno.cwnd).toBe(10_000);
 });
