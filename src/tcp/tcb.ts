@@ -45,7 +45,6 @@ import { Timer, type Timers } from '../base/timers.ts';
 import type { Congestion } from './congestion.ts';
 import type { TcpCounters } from './counters.ts';
 import { Gaps } from './gaps.ts';
-import { NewReno } from './newreno.ts';
 import { Rtt } from './rtt.ts';
 import { seqDiff, seqLeq, seqMin } from './seq.ts';
 import { type Event, nextState, type State } from './state.ts';
@@ -90,6 +89,8 @@ export interface TcpEnv {
   readonly mtu: number;
   /** How long TIME-WAIT lasts, ms. */
   readonly timeWait: Ms;
+  /** A connection's congestion control, one of its own. */
+  newCongestion(): Congestion;
 }
 
 /** What is to know of a connection before its first segment. */
@@ -235,7 +236,7 @@ export class Tcb {
     this.tsOffset = init.tsOffset;
     this.sendRing = new Ring(env.arena, account, env.flowBytes);
     this.recvRing = new Ring(env.arena, account, env.flowBytes);
-    this.congestion = new NewReno();
+    this.congestion = env.newCongestion();
     this.timer = new Timer((now) => timerFired(this, now));
   }
 

@@ -11,6 +11,7 @@ import type { Egress, Turn } from '../../src/base/turn.ts';
 import { TcpCounters } from '../../src/tcp/counters.ts';
 import { segmentArrives } from '../../src/tcp/input.ts';
 import { passiveOpen } from '../../src/tcp/input-handshake.ts';
+import { NewReno } from '../../src/tcp/newreno.ts';
 import { output } from '../../src/tcp/output.ts';
 import { resetFor } from '../../src/tcp/reset.ts';
 import { Segment } from '../../src/tcp/segment.ts';
@@ -148,7 +149,10 @@ export class Endpoint implements TcpUser, SegmentOut, Egress {
     const { arena, timers, random } = this.world;
     const { flowBytes, mtu, iss } = this.config;
     const drops = new DropCounters();
-    const env = { arena, timers, drops, counters: this.counters, flowBytes, mtu, timeWait: 10_000 };
+    const env = {
+      ...{ arena, timers, drops, counters: this.counters, flowBytes, mtu, timeWait: 10_000 },
+      newCongestion: () => new NewReno(),
+    };
     const init = { ownPort: 1, peerPort: 2, pseudoSum: PSEUDO, iss, tsOffset: random.word() };
     return new Tcb(env, this, this, this.account, init);
   }

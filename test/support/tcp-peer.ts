@@ -14,6 +14,7 @@ import { type Egress, Turn } from '../../src/base/turn.ts';
 import { TcpCounters } from '../../src/tcp/counters.ts';
 import { segmentArrives } from '../../src/tcp/input.ts';
 import { passiveOpen } from '../../src/tcp/input-handshake.ts';
+import { NewReno } from '../../src/tcp/newreno.ts';
 import { output } from '../../src/tcp/output.ts';
 import { resetFor } from '../../src/tcp/reset.ts';
 import { Segment } from '../../src/tcp/segment.ts';
@@ -118,7 +119,10 @@ export class TcpPeer {
     this.wire = new Wire(this.arena, this.arena.take(BOX_BYTES, new Account()));
     this.host = new Host(this);
     const { arena, timers, drops, counters } = this;
-    const env = { arena, timers, drops, counters, flowBytes, mtu, timeWait: 10_000 };
+    const env = {
+      ...{ arena, timers, drops, counters, flowBytes, mtu, timeWait: 10_000 },
+      newCongestion: () => new NewReno(),
+    };
     const init = { ownPort: HOST_PORT, peerPort: GUEST_PORT, pseudoSum: PSEUDO, iss, tsOffset: 77 };
     this.tcb = new Tcb(env, this.host, this.wire, this.account, init);
     this.guest = new Guest(this);
