@@ -18,6 +18,8 @@ await build({
   target: 'node20',
   banner: { js: '#!/usr/bin/env node' },
   define: { USERNET_VERSION: JSON.stringify(version) },
+  // Native, optional, and imported only when a TAP link is asked for.
+  external: ['koffi'],
   legalComments: 'inline',
   logLevel: 'warning',
 });
