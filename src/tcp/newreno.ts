@@ -1,11 +1,14 @@
 // NewReno: RFC 5681 with the initial window of RFC 6928.
 
+import type { Ms } from '../base/clock.ts';
 import type { AckSample, Congestion } from './congestion.ts';
 
 export class NewReno implements Congestion {
   cwnd = 0;
   ssthresh = 2 ** 30;
   private mss = 536;
+  /** When the window last held the sender back. */
+  private limitedAt: Ms = -1;
   /** Before the last loss. */
   private priorCwnd = 0;
   private priorSsthresh = 0;
@@ -16,9 +19,11 @@ export class NewReno implements Congestion {
     if (!started) this.cwnd = initialWindow(mss);
   }
 
-  onAck({ delivered, flight }: AckSample): void {
-    // RFC 5681 3.1 grows what was used: a sender held back by its user or the peer's window learns nothing.
-    if (flight + this.mss < this.cwnd) return;
+  onAck({ now, delivered, flight }: AckSample): void {
+    // RFC 5681 3.1 grows what was used: a sender held back by its user or the peer's window learns nothing. Nothing is sent
+    // between two ACKs of one turn: if the window was full at the first, it was at all of them.
+    if (flight + this.mss >= this.cwnd) this.limitedAt = now;
+    else if (this.limitedAt !== now) return;
     // RFC 3465 2.2 without its limit of two segments: one ACK of a guest with receive offload stands for forty.
     if (this.cwnd < this.ssthresh) this.cwnd += delivered;
     else this.cwnd += Math.max(1, Math.floor((this.mss * Math.min(delivered, this.cwnd)) / this.cwnd));

@@ -50,6 +50,12 @@ describe('RFC 5681 3.1', () => {
     expect(reno.cwnd).toBe(10_000);
   });
 
+  test('the ACKs of one turn, between which nothing could be sent, all count', () => {
+    const reno = started();
+    for (let flight = 10_000; flight > 0; flight -= 1000) reno.onAck(ack(1000, flight));
+    expect(reno.cwnd).toBe(20_000);
+  });
+
   test('a timeout: one segment, and half the flight; the same segment again halves no further', () => {
     const reno = started();
     reno.onTimeout(10_000, false);
