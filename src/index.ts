@@ -1,7 +1,7 @@
 // The part of usernet that runs anywhere: in Node, in a browser, in a worker. What needs Node is in node.ts.
 
 export type { Endpoint, IpAddr, Mac } from './base/addr.ts';
-export type { Clock, Ms } from './base/clock.ts';
+export type { Clock, Micros, Ms } from './base/clock.ts';
 export { Drop, type DropName, dropNames, Loss, type LossName, lossNames } from './base/drop.ts';
 export type { Random } from './base/random.ts';
 export type { Settings } from './base/settings.ts';

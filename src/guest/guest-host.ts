@@ -9,9 +9,7 @@ import type { LinkHost } from '../link/link.ts';
  * What an embedded guest runs on: its memory, its turns, its time. A network is one itself, and a guest on it shares
  * all of that; a guest with a host of its own is a machine of its own, as the one behind an emulator's cable is.
  */
-export interface GuestHost extends LinkHost {
-  readonly timers: Timers;
-}
+export type GuestHost = LinkHost;
 
 /** A host of its own. `clock` has one alarm: nobody else may use it. `arenaBytes`: a power of two, 2 MiB at least. */
 export function createGuestHost(clock: Clock, arenaBytes: number, makeView: ViewMaker): GuestHost {

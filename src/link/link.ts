@@ -4,6 +4,7 @@
 import type { Arena } from '../base/arena.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Memory } from '../base/memory.ts';
+import type { Timers } from '../base/timers.ts';
 import type { Flushable, Turn } from '../base/turn.ts';
 
 export type Direction = 'from-guest' | 'to-guest';
@@ -28,6 +29,7 @@ export interface LinkHost {
   readonly arena: Arena;
   readonly turn: Turn;
   readonly clock: Clock;
+  readonly timers: Timers;
 }
 
 /** One guest's cable. Takes its buffers from the arena in attach() and gives them back when it is down. */

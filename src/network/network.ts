@@ -94,7 +94,7 @@ export class Network {
     const addresses = new Addresses(settings);
     const card: GatewayInputSlot = { input: null };
     this.hub = new Switch(
-      { arena, turn, clock, drops, macLimit: settings.limits.macs },
+      { arena, turn, clock, timers, drops, macLimit: settings.limits.macs },
       {
         owns: (hi, lo) => addresses.ownsMac(hi, lo),
         onFrame: (off, len, ingress, now) => card.input!.onFrame(off, len, ingress, now),

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import type { Clock, Ms } from '../base/clock.ts';
+import type { Clock, Micros, Ms } from '../base/clock.ts';
 import { NEVER } from '../base/clock.ts';
 
 /** setTimeout takes no longer delay; a later alarm is put off again when it comes up. */
@@ -17,7 +17,11 @@ export class NodeClock implements Clock {
   private timeoutAt: Ms = NEVER;
 
   now(): Ms {
-    return Math.floor(performance.now() - this.origin);
+    return Math.floor(this.micros() / 1000);
+  }
+
+  micros(): Micros {
+    return Math.floor((performance.now() - this.origin) * 1000);
   }
 
   wallNow(): number {

@@ -12,6 +12,7 @@ import { Account, type Arena } from '../base/arena.ts';
 import type { Clock, Ms } from '../base/clock.ts';
 import { Drop, type DropCounters, Loss } from '../base/drop.ts';
 import type { GuestPort, GuestPorts } from '../base/guest-port.ts';
+import type { Timers } from '../base/timers.ts';
 import type { Turn } from '../base/turn.ts';
 import type { Link, LinkSink } from '../link/link.ts';
 import * as ethernet from '../wire/ethernet.ts';
@@ -104,6 +105,7 @@ export interface SwitchParts {
   readonly arena: Arena;
   readonly turn: Turn;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly drops: DropCounters;
   readonly macLimit: number;
 }
@@ -128,7 +130,8 @@ export class Switch implements GuestPorts {
   /** Plugs `link` in. Throws when the arena has no room for it. */
   plug(link: Link): Port {
     const port = new Port(this.nextId++, link, this);
-    link.attach(port, { arena: this.arena, turn: this.parts.turn, clock: this.parts.clock });
+    const { arena, turn, clock, timers } = this.parts;
+    link.attach(port, { arena, turn, clock, timers });
     this.ports.set(port.id, port);
     return port;
   }

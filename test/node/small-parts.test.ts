@@ -31,6 +31,20 @@ describe('the clock of Node', () => {
     expect(Math.abs(clock.wallNow() - Date.now())).toBeLessThan(100);
   });
 
+  test('micros() is whole, finer than now() and on its scale', () => {
+    const clock = new NodeClock();
+    const seen = new Set<number>();
+    for (let i = 0; i < 20_000; i++) {
+      const before = clock.now();
+      const micros = clock.micros();
+      expect(Math.floor(micros / 1000)).toBeGreaterThanOrEqual(before);
+      expect(Math.floor(micros / 1000)).toBeLessThanOrEqual(clock.now());
+      seen.add(micros);
+    }
+    expect([...seen].every(Number.isInteger)).toBe(true);
+    expect(seen.size).toBeGreaterThan(100);
+  });
+
   test('an alarm rings at its time or after, once, and only the last one set', async () => {
     const clock = new NodeClock();
     const rung: string[] = [];

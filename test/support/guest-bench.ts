@@ -197,8 +197,9 @@ class SplitClock {
     this.alarms.push(alarm);
     return {
       now: () => this.clock.now(),
+      micros: () => this.clock.micros(),
       wallNow: () => this.clock.wallNow(),
-      soon: (wake) => this.clock.soon(wake),
+      soon: (wake, notBefore) => this.clock.soon(wake, notBefore),
       setAlarm: (at, wake) => {
         alarm.at = at;
         alarm.wake = wake;

@@ -1,13 +1,15 @@
 import { Arena } from '../../src/base/arena.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import { createMemory } from '../../src/base/memory.ts';
+import { Timers } from '../../src/base/timers.ts';
 import { Turn } from '../../src/base/turn.ts';
 import type { LinkHost, LinkSink } from '../../src/link/link.ts';
 
 /** What a network lends to its links and hosts, with an arena of its own. */
 export function newHost<C extends Clock>(clock: C, arenaBytes = 8 << 20): LinkHost & { clock: C } {
   const memory = createMemory(arenaBytes, (buffer) => Buffer.from(buffer));
-  return { arena: new Arena(memory), turn: new Turn(clock), clock };
+  const turn = new Turn(clock);
+  return { arena: new Arena(memory), turn, clock, timers: new Timers(clock, turn) };
 }
 
 /** A sink that keeps a copy of every frame and what else it is told. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Arena } from '../../src/base/arena.ts';
 import { Drop, DropCounters, Loss } from '../../src/base/drop.ts';
 import { createMemory } from '../../src/base/memory.ts';
+import { Timers } from '../../src/base/timers.ts';
 import { Turn } from '../../src/base/turn.ts';
 import { Switch } from '../../src/switch/switch.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -29,7 +30,7 @@ function bench(macLimit = 16) {
   const gateway: { verdict: Drop; frames: number } = { verdict: Drop.None, frames: 0 };
   const heard: string[] = [];
   const hub = new Switch(
-    { arena, turn, clock, drops, macLimit },
+    { arena, turn, clock, timers: new Timers(clock, turn), drops, macLimit },
     {
       owns: (hi, lo) => hi === 0x5255 && lo === 0x0a000202,
       onFrame: () => {
