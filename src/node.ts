@@ -13,3 +13,5 @@ export {
   type QemuPortOptions,
 } from './node/qemu-port.ts';
 export { NodeRandom } from './node/random.ts';
+export { openTap, type TapCounters, type TapLink } from './node/tap.ts';
+export type { TapOptions } from './node/tap-device.ts';

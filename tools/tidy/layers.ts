@@ -38,6 +38,7 @@ const ENTRIES: Readonly<Record<string, readonly string[]>> = {
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   // Objects and BigInt: for what a user writes, never on the packet path.
   'ip-num': ['network'],
+  koffi: ['node'],
 };
 
 /** The part of src/ that `path` belongs to: a folder's name, or a file's for those directly in src/. */

@@ -3,6 +3,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { describe } from 'vitest';
 
@@ -30,7 +31,30 @@ function missing(tools: readonly string[]): string | null {
 
 /** `describe`, where QEMU, the guest, the program and `tools` are there. */
 export function describeWithGuest(name: string, tools: readonly string[], body: () => void): void {
-  const reason = missing(tools);
+  describeUnless(missing(tools), name, body);
+}
+
+/** `describe`, where TAP devices and network namespaces can be made, and iproute2, koffi and `tools` are there. */
+export function describeWithTap(name: string, tools: readonly string[], body: () => void): void {
+  describeUnless(missingForTap(tools), name, body);
+}
+
+function missingForTap(tools: readonly string[]): string | null {
+  if (process.platform !== 'linux') return 'TAP devices need Linux';
+  if (process.getuid?.() !== 0) return 'TAP devices and network namespaces need root';
+  if (!existsSync('/dev/net/tun')) return 'there is no /dev/net/tun on this machine';
+  for (const tool of ['ip', ...tools]) {
+    if (spawnSync('which', [tool]).status !== 0) return `there is no ${tool} on this machine`;
+  }
+  try {
+    createRequire(import.meta.url).resolve('koffi');
+  } catch {
+    return 'koffi is not installed';
+  }
+  return null;
+}
+
+function describeUnless(reason: string | null, name: string, body: () => void): void {
   if (reason === null) {
     describe(name, body);
     return;
