@@ -3,6 +3,7 @@
 // where it always does, no byte is moved for being watched.
 
 import type { Memory } from '../base/memory.ts';
+import type { FaultStats } from './fault-stats.ts';
 import type { Direction, Link, LinkHost, LinkSink, ShowFrame } from './link.ts';
 
 /** Keeps frames. One recorder may serve several links, of several networks. */
@@ -37,6 +38,10 @@ class Capture implements Link, LinkSink {
 
   get maxFrame(): number {
     return this.inner.maxFrame;
+  }
+
+  get faults(): FaultStats | undefined {
+    return this.inner.faults;
   }
 
   attach(sink: LinkSink, host: LinkHost): void {

@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Memory } from '../base/memory.ts';
 import type { Timers } from '../base/timers.ts';
 import type { Flushable, Turn } from '../base/turn.ts';
+import type { FaultStats } from './fault-stats.ts';
 
 export type Direction = 'from-guest' | 'to-guest';
 
@@ -39,6 +40,9 @@ export interface Link extends Flushable {
 
   /** Largest frame in bytes it can take, Ethernet header included, FCS excluded. */
   readonly maxFrame: number;
+
+  /** Of a link that is bad on purpose and attached: what it has done so far. */
+  readonly faults?: FaultStats | undefined;
 
   /** Called once, before the first frame. Throws when the arena has no room for the link's buffers. */
   attach(sink: LinkSink, host: LinkHost): void;

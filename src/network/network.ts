@@ -306,5 +306,7 @@ const MAX_GONE_LINKS = 64;
 
 function linkStats(port: Port): LinkStats {
   const { framesIn, bytesIn, framesOut, bytesOut, up } = port;
-  return { name: port.link.name, up, framesIn, bytesIn, framesOut, bytesOut };
+  const { name, faults } = port.link;
+  const stats = { name, up, framesIn, bytesIn, framesOut, bytesOut };
+  return faults === undefined ? stats : { ...stats, faults };
 }

@@ -1,3 +1,5 @@
+import type { FaultStats } from '../link/fault-stats.ts';
+
 /** What Network.stats() returns: plain data, as JSON could hold it. Counters count from the network's start. */
 export interface NetworkStats {
   /** Milliseconds since the network was made. */
@@ -33,6 +35,8 @@ export interface LinkStats {
   /** To the guest. */
   readonly framesOut: number;
   readonly bytesOut: number;
+  /** Of a link that is bad on purpose. */
+  readonly faults?: FaultStats;
 }
 
 export interface LeaseStats {

@@ -1,0 +1,145 @@
+// A link around a link that is bad on purpose, and as bad again with the same seed: what a network emulator does, in
+// front of any guest. Each direction is a lane of its own (fault-lane.ts).
+//
+// A frame for the guest is built where it waits; when it is due, the inner link gets a copy. If that is full, the frame
+// waits, and those behind it. A frame from the guest is copied as it comes, and given to the sink later, in a turn of
+// the lane's. Both lanes hold 128 KiB of the arena while the link is up, and up to 8 MiB each while frames wait (never
+// more than a sixteenth of the arena). Beyond that a frame for the guest is refused by reserve(), one from the guest
+// dropped. Without a rate reserve() also refuses while the inner link is full, as that link would.
+
+import { assert } from '../base/assert.ts';
+import { Fate, FaultLane } from './fault-lane.ts';
+import { checkFaults, DEFAULT_SEED, type FaultOptions, figuresOf } from './fault-options.ts';
+import type { FaultStats } from './fault-stats.ts';
+import type { Link, LinkHost, LinkSink, ShowFrame } from './link.ts';
+
+/**
+ * `link` with faults: attach the result instead of it. Frames that are on their way when the cable is pulled out, from
+ * either side, are lost. Throws a RangeError that names the option.
+ */
+export function faultyLink(link: Link, options: FaultOptions): Link {
+  checkFaults(options);
+  return new FaultyLink(link, options);
+}
+
+/** What an attached link has. */
+interface Attached {
+  readonly sink: LinkSink;
+  readonly host: LinkHost;
+  readonly toGuest: FaultLane;
+  readonly fromGuest: FaultLane;
+}
+
+class FaultyLink implements Link, LinkSink {
+  private readonly inner: Link;
+  private readonly options: FaultOptions;
+  private attached: Attached | null = null;
+  private down = false;
+
+  constructor(inner: Link, options: FaultOptions) {
+    this.inner = inner;
+    this.options = options;
+  }
+
+  get name(): string {
+    return this.inner.name;
+  }
+
+  get maxFrame(): number {
+    return this.inner.maxFrame;
+  }
+
+  get faults(): FaultStats | undefined {
+    if (this.attached === null) return undefined;
+    const { toGuest, fromGuest } = this.attached;
+    return { toGuest: { ...toGuest.counts }, fromGuest: { ...fromGuest.counts } };
+  }
+
+  attach(sink: LinkSink, host: LinkHost): void {
+    assert(this.attached === null, 'a link is attached once');
+    const { inner, options } = this;
+    const { seed = DEFAULT_SEED } = options;
+    const toFigures = figuresOf(options, 'toGuest');
+    const toEnd = {
+      take: (off: number, len: number) => inner.send(off, len),
+      onRoom: () => sink.onLinkWritable(),
+    };
+    const toGuest = new FaultLane(host, toFigures, new Fate(toFigures, seed, 0), toEnd, true);
+    let fromGuest: FaultLane | null = null;
+    try {
+      const fromFigures = figuresOf(options, 'fromGuest');
+      const fromEnd = {
+        take: (off: number, len: number) => {
+          sink.onFrame(off, len);
+          return true;
+        },
+        onRoom: () => {},
+      };
+      fromGuest = new FaultLane(host, fromFigures, new Fate(fromFigures, seed, 1), fromEnd, false);
+      this.attached = { sink, host, toGuest, fromGuest };
+      inner.attach(this, host);
+    } catch (error) {
+      this.attached = null;
+      toGuest.close();
+      fromGuest?.close();
+      throw error;
+    }
+  }
+
+  reserve(maxLen: number): number {
+    return this.attached?.toGuest.reserve(maxLen) ?? -1;
+  }
+
+  commit(len: number): void {
+    this.attached?.toGuest.commit(len);
+  }
+
+  send(off: number, len: number): boolean {
+    const to = this.reserve(len);
+    if (to < 0) return false;
+    this.attached?.host.arena.memory.copy(to, off, len);
+    this.commit(len);
+    return true;
+  }
+
+  flush(): void {
+    this.inner.flush();
+  }
+
+  close(): Promise<void> {
+    this.end();
+    return this.inner.close();
+  }
+
+  recall(show: ShowFrame): void {
+    if (this.attached === null) return;
+    const { host, toGuest, fromGuest } = this.attached;
+    const { memory } = host.arena;
+    fromGuest.recallBatch((off, len) => show('from-guest', memory, off, len));
+    // What the inner link has of frames from the guest, the network has not seen: they wait here, or met their fate.
+    this.inner.recall?.((direction, at, off, len) => {
+      if (direction === 'to-guest') show(direction, at, off, len);
+    });
+    toGuest.recallWaiting((off, len) => show('to-guest', memory, off, len));
+  }
+
+  onFrame(off: number, len: number): void {
+    this.attached?.fromGuest.accept(off, len);
+  }
+
+  onLinkWritable(): void {
+    this.attached?.toGuest.unblock();
+  }
+
+  onLinkDown(reason: string): void {
+    if (this.down) return;
+    this.end();
+    this.attached?.sink.onLinkDown(reason);
+  }
+
+  private end(): void {
+    this.down = true;
+    this.attached?.toGuest.close();
+    this.attached?.fromGuest.close();
+  }
+}
