@@ -1,11 +1,18 @@
 // What stands behind `--link`: unix:PATH or tcp:[HOST:]PORT, then options as QEMU writes them, a comma in PATH doubled.
 
+import { checkFaults, type FaultOptions, readFaultOption } from '../link/fault-options.ts';
 import { ConfigError } from '../network/config.ts';
 
 /** Where guests are: we listen there (`server`), or connect to a guest that listens. */
 export type LinkSpec = UnixLinkSpec | TcpLinkSpec;
 
-export interface UnixLinkSpec {
+/** What a link of any kind may have. */
+export interface AnyLinkSpec {
+  /** It is bad on purpose. */
+  readonly faults?: FaultOptions;
+}
+
+export interface UnixLinkSpec extends AnyLinkSpec {
   readonly kind: 'unix';
   /** At most 107 bytes, as the system takes it. */
   readonly path: string;
@@ -14,7 +21,7 @@ export interface UnixLinkSpec {
   readonly reconnectSeconds?: number;
 }
 
-export interface TcpLinkSpec {
+export interface TcpLinkSpec extends AnyLinkSpec {
   readonly kind: 'tcp';
   readonly host: string;
   /** 0 where we listen: one that the system chooses. */
@@ -35,7 +42,13 @@ interface Draft {
 
 /** Throws a ConfigError whose path is `text` itself. */
 export function parseLinkSpec(text: string): LinkSpec {
-  const [place = '', ...options] = splitAtCommas(text);
+  const [place = '', ...words] = splitAtCommas(text);
+  const { options, faults } = takeFaults(text, words);
+  const spec = parsePlace(text, place, options);
+  return faults === null ? spec : { ...spec, faults };
+}
+
+function parsePlace(text: string, place: string, options: readonly string[]): LinkSpec {
   const colon = place.indexOf(':');
   const kind = place.slice(0, Math.max(colon, 0));
   const where = place.slice(colon + 1);
@@ -47,10 +60,33 @@ export function parseLinkSpec(text: string): LinkSpec {
   return fail(text, 'begins neither with unix: nor with tcp:');
 }
 
-function readOption(text: string, option: string, draft: Draft): void {
+/** The faults among `words`, and the other options. */
+function takeFaults(text: string, words: string[]): { options: string[]; faults: FaultOptions | null } {
+  const said: FaultOptions[] = [];
+  const options: string[] = [];
+  try {
+    for (const word of words) {
+      const [name, value] = nameAndValue(word);
+      const fault = readFaultOption(name, value);
+      if (fault === null) options.push(word);
+      else said.push(fault);
+    }
+    const faults: FaultOptions | null = said.length === 0 ? null : Object.assign({}, ...said);
+    if (faults !== null) checkFaults(faults);
+    return { options, faults };
+  } catch (error) {
+    if (error instanceof RangeError) fail(text, error.message);
+    throw error;
+  }
+}
+
+function nameAndValue(option: string): [name: string, value: string] {
   const equals = option.indexOf('=');
-  const name = equals < 0 ? option : option.slice(0, equals);
-  const value = equals < 0 ? '' : option.slice(equals + 1);
+  return equals < 0 ? [option, ''] : [option.slice(0, equals), option.slice(equals + 1)];
+}
+
+function readOption(text: string, option: string, draft: Draft): void {
+  const [name, value] = nameAndValue(option);
   if (name === 'server') {
     if (value !== 'on' && value !== 'off') fail(text, `server=${value}: is neither on nor off`);
     draft.server = value === 'on';

@@ -3,6 +3,8 @@
 
 import type { NetConnectOpts, Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
+import { checkFaults } from '../link/fault-options.ts';
+import { faultyLink } from '../link/faults.ts';
 import type { Link } from '../link/link.ts';
 import type { LinkSpec, TcpLinkSpec, UnixLinkSpec } from './link-spec.ts';
 import { QemuStreamLink } from './qemu-stream.ts';
@@ -65,13 +67,14 @@ export function openQemuPort(
   return spec.server ? listenQemu(spec, onLink, names, options) : dialQemu(spec, onLink, names, options);
 }
 
-/** Listens as `spec` says. Rejects with one line that names the place. */
+/** Listens as `spec` says. Rejects with one line that names the place, or the fault that is out of its range. */
 export async function listenQemu(
   spec: LinkSpec,
   onLink: OnLink,
   names: LinkNames = new LinkNames(),
   { onFull = () => {} }: QemuPortOptions = {},
 ): Promise<QemuPort> {
+  checkFaults(spec.faults ?? {});
   const canTakeOver = await takeOverWorks();
   const guests = new Set<Link>();
   const full = new FullNotice(placeText(spec), onFull);
@@ -82,7 +85,7 @@ export async function listenQemu(
       full.count();
       return;
     }
-    const link = newLink(socket, names, canTakeOver, () => guests.delete(link));
+    const link = newLink(spec, socket, names, canTakeOver, () => guests.delete(link));
     guests.add(link);
     onLink(link);
   });
@@ -151,6 +154,7 @@ export async function dialQemu(
   names: LinkNames = new LinkNames(),
   { signal }: QemuPortOptions = {},
 ): Promise<QemuPort> {
+  checkFaults(spec.faults ?? {});
   const dialer = new Dialer(spec, onLink, names, await takeOverWorks());
   const onAbort = (): void => void dialer.close();
   if (signal?.aborted) onAbort();
@@ -206,7 +210,7 @@ class Dialer {
         socket.off('error', onError);
         socket.off('close', onClose);
         this.connecting = null;
-        this.onLink(newLink(socket, this.names, this.canTakeOver, this.again));
+        this.onLink(newLink(this.spec, socket, this.names, this.canTakeOver, this.again));
         resolve(null);
       });
     });
@@ -226,12 +230,19 @@ class Dialer {
   };
 }
 
-function newLink(socket: Socket, names: LinkNames, canTakeOver: boolean, onGone: () => void): Link {
+function newLink(
+  spec: LinkSpec,
+  socket: Socket,
+  names: LinkNames,
+  canTakeOver: boolean,
+  onGone: () => void,
+): Link {
   const name = names.take();
-  return new QemuStreamLink(name, socket, canTakeOver, () => {
+  const link = new QemuStreamLink(name, socket, canTakeOver, () => {
     names.give(name);
     onGone();
   });
+  return spec.faults === undefined ? link : faultyLink(link, spec.faults);
 }
 
 function addressOf(spec: UnixLinkSpec | TcpLinkSpec): { path: string } | { host: string; port: number } {
