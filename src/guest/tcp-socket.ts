@@ -180,7 +180,7 @@ export class GuestSocket implements TcpUser, SegmentOut, Egress {
       recvRing.readable(0, region);
       const { len } = region;
       const part = take(region.off, len);
-      if (part > 0) user.received(this.tcb, part);
+      if (part > 0) user.received(this.tcb, part, this.owner.now());
       taken += part;
       if (part < len) break;
     }

@@ -297,7 +297,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   private took(len: number): void {
     this.bytesToHost += len;
     if (this.tcbDone) this.tcb.recvRing.consume(len);
-    else user.received(this.tcb, len);
+    else user.received(this.tcb, len, this.context.turn.now);
   }
 
   private resume(): void {

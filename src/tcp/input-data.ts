@@ -4,11 +4,13 @@ import type { Ms } from '../base/clock.ts';
 import { Drop, Loss } from '../base/drop.ts';
 import { Flag } from '../wire/tcp.ts';
 import { enterTimeWait } from './input-ack.ts';
+import { noteDuplicate, noteInOrder, noteOutOfOrder } from './sack-blocks.ts';
 import type { Segment } from './segment.ts';
-import { seqDiff, seqLeq, seqLt } from './seq.ts';
+import { seqDiff, seqLeq, seqLt, seqMin } from './seq.ts';
 import { maySendToUs } from './state.ts';
 import { setState, type Tcb } from './tcb.ts';
 import { armKeepalive, noteUse } from './timers.ts';
+import { noteArrived } from './window.ts';
 
 /** Puts the payload into the receive ring, at its place. Bytes that came before, or lie beyond the window, are cut. */
 export function processText(tcb: Tcb, segment: Segment, now: Ms): Drop {
@@ -33,15 +35,22 @@ export function processText(tcb: Tcb, segment: Segment, now: Ms): Drop {
     tcb.env.drops.lose(Loss.ArenaFull);
     return Drop.TcpArenaFull;
   }
+  if (skip > 0) noteDuplicate(tcb, segment.seq, from);
   return at === 0
     ? takeInOrder(tcb, segment.payload + skip, len, now)
     : takeEarly(tcb, from, segment.payload + skip, at, len);
 }
 
 function takeInOrder(tcb: Tcb, src: number, len: number, now: Ms): Drop {
+  const { gaps } = tcb;
   tcb.recvRing.store(tcb.recvRing.length, src, len);
   let end = (tcb.rcvNxt + len) | 0;
-  if (tcb.gaps.count > 0) end = tcb.gaps.joinFrom(end);
+  if (gaps.count > 0) {
+    noteDuplicate(tcb, gaps.left(0), seqMin(gaps.right(0), end));
+    end = gaps.joinFrom(end);
+  }
+  noteInOrder(tcb);
+  noteArrived(tcb, end, now);
   const grown = seqDiff(end, tcb.rcvNxt);
   tcb.recvRing.extend(grown);
   tcb.rcvNxt = end;
@@ -52,7 +61,9 @@ function takeInOrder(tcb: Tcb, src: number, len: number, now: Ms): Drop {
 
 /** RFC 9293 3.10.7.4 (SHLD-31): what is ahead of its turn is kept, and acknowledged as a duplicate. */
 function takeEarly(tcb: Tcb, from: number, src: number, at: number, len: number): Drop {
+  noteOutOfOrder(tcb);
   if (!tcb.gaps.add(from, (from + len) | 0)) return Drop.TcpNotAcceptable;
+  noteDuplicate(tcb, tcb.gaps.duplicateFrom, tcb.gaps.duplicateTo);
   tcb.recvRing.store(tcb.recvRing.length + at, src, len);
   tcb.env.counters.outOfOrder++;
   return Drop.None;
@@ -67,6 +78,8 @@ export function processFin(tcb: Tcb, segment: Segment, now: Ms): void {
     // Beyond the window: not now. What lies behind rcvNxt was a FIN of a past that we never saw. One in the midst of
     // what has come is a lie: bytes do not follow a FIN.
     if (seqLt(at, tcb.rcvNxt) || !seqLeq(at, tcb.rcvAdv) || tcb.gaps.reachBeyond(at)) return;
+    // Alone and ahead of its turn, it is out of order like any other segment.
+    if (segment.payloadLen === 0 && at !== tcb.rcvNxt) noteOutOfOrder(tcb);
     tcb.peerFinSeen = true;
     tcb.peerFinSeq = at;
   }

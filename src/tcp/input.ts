@@ -8,6 +8,7 @@ import { Flag } from '../wire/tcp.ts';
 import { enterTimeWait, processAck } from './input-ack.ts';
 import { processFin, processText } from './input-data.ts';
 import { processHandshake } from './input-handshake.ts';
+import { noteDuplicate } from './sack-blocks.ts';
 import type { Segment } from './segment.ts';
 import { seqDiff, seqLeq, seqLt } from './seq.ts';
 import { isClosed, isSynchronized } from './state.ts';
@@ -50,6 +51,7 @@ function checkSynchronized(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' 
   if (!inWindow(tcb, segment)) {
     // RFC 9293 3.10.7.4 first: an ACK, unless it is a reset. A keep-alive ends here, and is answered so.
     if (segment.has(Flag.Rst)) return Drop.TcpNotAcceptable;
+    noteOldSegment(tcb, segment);
     // Without text it may be the answer to an ACK of ours: two ends that disagree must not go on like that for ever.
     if (segment.payloadLen > 0 || mayChallenge(tcb, now)) askForAck(tcb);
     // 3.10.7.4 eighth: the FIN again, so our ACK of it was lost. The wait begins anew.
@@ -101,8 +103,15 @@ function timestampOk(tcb: Tcb, segment: Segment, now: Ms): boolean {
   // RFC 7323 3.2: without the option SHOULD be dropped silently once it was agreed on.
   if (!segment.options.hasTimestamps) return false;
   if (!seqLt(segment.options.tsVal, tcb.tsRecent) || now - tcb.tsRecentAt > TS_RECENT_LIFE) return true;
+  noteOldSegment(tcb, segment);
   askForAck(tcb);
   return false;
+}
+
+/** A segment that lies before rcvNxt has come before: the peer sent it twice, or the network did. RFC 2883. */
+function noteOldSegment(tcb: Tcb, segment: Segment): void {
+  const end = (segment.seq + segment.len) | 0;
+  if (!segment.has(Flag.Syn) && seqLeq(end, tcb.rcvNxt)) noteDuplicate(tcb, segment.seq, end);
 }
 
 /** A duplicate or an out-of-window segment is answered with an ACK. */

@@ -7,7 +7,7 @@ import * as tcp from '../wire/tcp.ts';
 import { Flag } from '../wire/tcp.ts';
 import * as options from '../wire/tcp-options.ts';
 import { writeReset } from './reset.ts';
-import { sackLen, writeSack } from './sack-blocks.ts';
+import { MIN_TEXT, moreAcksDue, noteBareAck, sackLen, writeSack } from './sack-blocks.ts';
 import { seqDiff, seqLt, seqMax } from './seq.ts';
 import { maySendToUs } from './state.ts';
 import type { Tcb } from './tcb.ts';
@@ -63,7 +63,8 @@ export function planSend(tcb: Tcb, to: SendPlan): boolean {
 
 function mayAck(tcb: Tcb): boolean {
   if (tcb.state === 'SYN-SENT' || tcb.synAckHeld) return false;
-  return tcb.ackPending || tcb.keepaliveDue || (maySendToUs(tcb.state) && windowUpdateDue(tcb));
+  if (tcb.ackPending || tcb.keepaliveDue || moreAcksDue(tcb)) return true;
+  return maySendToUs(tcb.state) && windowUpdateDue(tcb);
 }
 
 function planHandshake(tcb: Tcb, to: SendPlan): void {
@@ -111,13 +112,15 @@ function planNew(tcb: Tcb, to: SendPlan): void {
 
 /** Payload bytes of a full segment with the options that it will carry now. RFC 6691. */
 function fullSegment(tcb: Tcb): number {
-  return tcb.sendMss - sackLen(tcb);
+  return tcb.sendMss - sackLen(tcb, tcb.sendMss - MIN_TEXT);
 }
 
 function emit(tcb: Tcb, what: SendPlan, now: Ms): boolean {
   if (what.kind === 'refusal') return emitRefusal(tcb, what);
   const isSyn = what.kind === 'syn';
-  const optionsLen = isSyn ? synOptionsLen(tcb) : (tcb.timestamps ? TIMESTAMPS_LEN : 0) + sackLen(tcb);
+  const optionsLen = isSyn
+    ? synOptionsLen(tcb)
+    : (tcb.timestamps ? TIMESTAMPS_LEN : 0) + sackLen(tcb, tcb.sendMss - MIN_TEXT);
   const header = tcp.MIN_HEADER_LEN + optionsLen;
   const at = tcb.out.reserve(header + what.len);
   if (at < 0) return false;
@@ -151,6 +154,7 @@ function emitRefusal(tcb: Tcb, what: SendPlan): boolean {
 function noteSent(tcb: Tcb, what: SendPlan, now: Ms): void {
   const { counters } = tcb.env;
   counters.segmentsOut++;
+  if (what.kind === 'ack') noteBareAck(tcb);
   tcb.ackPending = false;
   tcb.keepaliveDue = false;
   tcb.lastAckSent = tcb.rcvNxt;
@@ -158,6 +162,7 @@ function noteSent(tcb: Tcb, what: SendPlan, now: Ms): void {
   const end = (what.seq + what.len + (what.flags & Flag.Syn ? 1 : 0) + (what.flags & Flag.Fin ? 1 : 0)) | 0;
   if (seqLt(what.seq, tcb.sndMax)) {
     counters.retransmits++;
+    tcb.retransmits++;
     counters.retransmittedBytes += what.len;
     tcb.resentEnd = seqMax(tcb.resentEnd, end);
     tcb.resentTs = (now + tcb.tsOffset) | 0;
@@ -223,5 +228,5 @@ function writeOptions(tcb: Tcb, at: number, now: Ms): void {
   const v = tcb.env.arena.memory.view;
   let end = at;
   if (tcb.timestamps) end = options.writeTimestamps(v, end, (now + tcb.tsOffset) | 0, tcb.tsRecent);
-  writeSack(tcb, end);
+  writeSack(tcb, end, tcb.sendMss - MIN_TEXT);
 }

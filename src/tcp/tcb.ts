@@ -17,14 +17,15 @@
 // What is acknowledged when. Input never sends. It sets `ackPending`, and output() runs once at the end of the turn: a
 // burst of fifty segments costs one ACK, a single one is acknowledged at once, and there is no delayed-ACK timer that
 // could stall anybody. RFC 9293 3.8.6.3 (MUST-58) asks for an ACK at least every second full segment "of a stream":
-// within a turn nobody could tell the difference.
+// within a turn nobody could tell the difference. Where segments are missing somebody can: sack-blocks.ts says which
+// further ACKs such a turn owes.
 //
 // Back-pressure. The window we advertise is what the receive ring may still take: `rcvLimit` less what waits for the
 // host. A host that does not read fills its socket, then the ring, then the window closes. In the other direction the
-// user stops its socket when `sendRing` is full. rcvLimit starts at 64 KiB and doubles each time the user has taken as
-// much, up to the ring's limit; the right edge we have advertised (`rcvAdv`) never moves left (SHLD-14: a TCP should not
-// shrink the window). An advertised window is a promise and not a reservation: where the arena cannot keep it, the
-// segment is dropped unacknowledged and counted.
+// user stops its socket when `sendRing` is full. rcvLimit starts at 64 KiB and grows by what a user that keeps up
+// takes, as fast as the peer's slow start, up to the ring's limit; the right edge we have advertised (`rcvAdv`) never
+// moves left (SHLD-14: a TCP should not shrink the window). An advertised window is a promise and not a reservation:
+// where the arena cannot keep it, the segment is dropped unacknowledged and counted.
 //
 // Loss. RFC 6298 timer, three duplicate ACKs and NewReno (RFC 5681, 6582) behind the Congestion interface. After a
 // timeout sndNxt goes back to sndUna and slow start sends on from there; sndMax remembers how far we had been.
@@ -152,8 +153,10 @@ export class Tcb {
   rcvWindShift = 0;
   /** Bytes we are willing to hold for the user now. */
   rcvLimit = INITIAL_RCV_LIMIT;
-  /** Taken by the user since rcvLimit last grew. */
-  deliveredSinceGrowth = 0;
+  /** Bytes up to readMark came at readMarkAt, NEVER: nothing is timed. Does the user take them in good time? */
+  readMark = 0;
+  readMarkAt: Ms = NEVER;
+  readerKeepsUp = true;
   readonly recvRing: Ring;
   /** Ranges beyond rcvNxt that have come. */
   readonly gaps = new Gaps();
@@ -176,6 +179,9 @@ export class Tcb {
   // What is to be sent.
   /** An ACK is due at the end of this turn. */
   ackPending = false;
+  /** Further ACKs of this turn that the peer will count as duplicates, and how many rcvNxt was due, up to three. */
+  dupAcksDue = 0;
+  outOfOrderRun = 0;
   /** The SYN-ACK waits until the user has what the guest asked for: accept(). */
   synAckHeld = false;
   /** Send the oldest segment again, once, whatever sndNxt is: fast retransmit, partial ACK, or a window probe. */
@@ -205,6 +211,8 @@ export class Tcb {
   /** End of what was sent twice, and the timestamp clock when that was done last. */
   resentEnd: number;
   resentTs = 0;
+  /** Segments sent a second time or more. */
+  retransmits = 0;
   /** Timeouts in a row. */
   retries = 0;
   probes = 0;

@@ -31,9 +31,9 @@ export function sent(tcb: Tcb, now: Ms): void {
 }
 
 /** The user has taken `len` bytes off the front of recvRing. */
-export function received(tcb: Tcb, len: number): void {
+export function received(tcb: Tcb, len: number, now: Ms): void {
   tcb.recvRing.consume(len);
-  noteDelivered(tcb, len);
+  noteDelivered(tcb, len, now);
   tcb.user.wantOutput();
 }
 

@@ -1,10 +1,14 @@
 // The window we advertise: scaling (RFC 7323 2), silly-window avoidance of the receiver (RFC 9293 3.8.6.2.2), a right
 // edge that never moves left, and a limit that grows with what is delivered.
 
-import { seqDiff } from './seq.ts';
+import { type Ms, NEVER } from '../base/clock.ts';
+import { isDuplicateDue } from './sack-blocks.ts';
+import { seqDiff, seqLeq } from './seq.ts';
 import { INITIAL_RCV_LIMIT, type Tcb } from './tcb.ts';
 
 const MAX_FIELD = 65535;
+/** A user that leaves bytes lying for longer than this has more of them than it wants. */
+const KEEPS_UP: Ms = 100;
 
 /** The smallest shift with which a window of `bytes` can be said. 0..14. */
 export function shiftFor(bytes: number): number {
@@ -20,7 +24,9 @@ export function advertise(tcb: Tcb): number {
   let field = sayable(tcb, promised);
   const willing = willingWindow(tcb);
   // RFC 9293 3.8.6.2.2 (MUST-39): the edge moves by a worthwhile step or not at all.
-  if (willing - promised >= worthwhile(tcb)) field = Math.max(field, willing >>> shift);
+  // RFC 5681 2: an ACK with another window is not counted as a duplicate, so those that are due keep theirs.
+  if (willing - promised >= worthwhile(tcb) && !isDuplicateDue(tcb))
+    field = Math.max(field, willing >>> shift);
   field = Math.min(field, MAX_FIELD);
   const edge = (tcb.rcvNxt + (field << shift)) | 0;
   if (seqDiff(edge, tcb.rcvAdv) > 0) tcb.rcvAdv = edge;
@@ -67,12 +73,24 @@ export function windowUpdateDue(tcb: Tcb): boolean {
   return opened >= tcb.rcvLimit / 2 || (told < 2 * mss && opened >= Math.min(2 * mss, tcb.rcvLimit / 2));
 }
 
-/** The user took `len` bytes: a flow whose host keeps up may have more of it under way. */
-export function noteDelivered(tcb: Tcb, len: number): void {
-  tcb.deliveredSinceGrowth += len;
-  if (tcb.deliveredSinceGrowth < tcb.rcvLimit || tcb.rcvLimit >= tcb.recvRing.limit) return;
-  tcb.rcvLimit = Math.min(2 * tcb.rcvLimit, tcb.recvRing.limit);
-  tcb.deliveredSinceGrowth = 0;
+/** Bytes up to `end` are there for the user now. One of them at a time is timed until it is taken. */
+export function noteArrived(tcb: Tcb, end: number, now: Ms): void {
+  if (tcb.readMarkAt !== NEVER) return;
+  tcb.readMark = end;
+  tcb.readMarkAt = now;
+}
+
+/**
+ * The user has taken `len` bytes off recvRing. Where it keeps up it may have as many more on their way: in slow start each
+ * byte that arrives lets the peer send one byte more than before, so the window is never what holds it back. Where bytes
+ * wait for the user a wider window would only make more of them wait.
+ */
+export function noteDelivered(tcb: Tcb, len: number, now: Ms): void {
+  if (tcb.readMarkAt !== NEVER) {
+    tcb.readerKeepsUp = now - tcb.readMarkAt <= KEEPS_UP;
+    if (seqLeq(tcb.readMark, (tcb.rcvNxt - tcb.recvRing.length) | 0)) tcb.readMarkAt = NEVER;
+  }
+  if (tcb.readerKeepsUp) tcb.rcvLimit = Math.min(tcb.rcvLimit + len, tcb.recvRing.limit);
 }
 
 /** The limit at the start of a connection. */

@@ -185,7 +185,7 @@ export class Endpoint implements TcpUser, SegmentOut, Egress {
       tcb.recvRing.readable(0, this.region);
       const len = Math.min(budget, this.region.len);
       this.compare(this.region.off, len);
-      user.received(tcb, len);
+      user.received(tcb, len, now);
       budget -= len;
     }
   }

@@ -365,7 +365,7 @@ export class Host implements TcpUser, Egress {
         tcb.recvRing.readable(0, this.region);
         const len = Math.min(this.region.len, n - parts.length);
         for (let i = 0; i < len; i++) parts.push(arena.memory.bytes[this.region.off + i]!);
-        user.received(tcb, len);
+        user.received(tcb, len, this.peer.turn.now);
       }
     });
     return Uint8Array.from(parts);
