@@ -100,8 +100,9 @@ function inWindow(tcb: Tcb, segment: Segment): boolean {
 /** PAWS, RFC 7323 5.3 R1. A reset is not subject to it (5.2). */
 function timestampOk(tcb: Tcb, segment: Segment, now: Ms): boolean {
   if (segment.has(Flag.Rst)) return true;
-  // RFC 7323 3.2: without the option SHOULD be dropped silently once it was agreed on.
-  if (!segment.options.hasTimestamps) return false;
+  // RFC 7323 3.2: without the option SHOULD be dropped silently once it was agreed on. Not a SYN: it is of a peer that
+  // has forgotten what was agreed on, and has to be challenged (RFC 5961 4.2).
+  if (!segment.options.hasTimestamps) return segment.has(Flag.Syn);
   if (!seqLt(segment.options.tsVal, tcb.tsRecent) || now - tcb.tsRecentAt > TS_RECENT_LIFE) return true;
   noteOldSegment(tcb, segment);
   askForAck(tcb);
