@@ -2,12 +2,15 @@
 
 import type { Ms } from '../base/clock.ts';
 import { NEVER } from '../base/clock.ts';
+import { finish } from '../wire/checksum.ts';
 import * as tcp from '../wire/tcp.ts';
 import { Flag } from '../wire/tcp.ts';
-import { writeReset } from './reset.ts';
+import { writeTimestamps } from '../wire/tcp-options.ts';
 import { type CloseReason, setState, type Tcb } from './tcb.ts';
 import { armKeepalive, armTimer, noteUse } from './timers.ts';
 import { initialRcvLimit, noteDelivered, shiftFor } from './window.ts';
+
+const TIMESTAMPS_LEN = 12;
 
 /** Active open. RFC 9293 3.9.1.1. */
 export function connect(tcb: Tcb, now: Ms): void {
@@ -46,7 +49,7 @@ export function close(tcb: Tcb, now: Ms): void {
   tcb.user.wantOutput();
 }
 
-/** Ends the connection now, with a reset where the peer knows of it. RFC 9293 3.9.1.5. onClosed does not follow. */
+/** Ends the connection now, with a reset where the peer knows of it. RFC 9293 3.9.1.6. onClosed does not follow. */
 export function abort(tcb: Tcb, now: Ms): void {
   if (tcb.state === 'CLOSED') return;
   sendReset(tcb, now);
@@ -92,16 +95,22 @@ function stop(tcb: Tcb): void {
 
 /**
  * RST|ACK at the next sequence number: acceptable to a peer in any state that has heard of us (RFC 9293
- * 3.10.5, RFC 5961 3.2). A peer whose SYN we have not answered gets its own number acknowledged (3.10.7.1).
+ * 3.10.5, RFC 5961 3.2). A peer whose SYN we have not answered gets its own number acknowledged (3.10.7.1). RFC 7323 3.2:
+ * with timestamps, where they are in force.
  */
 function sendReset(tcb: Tcb, now: Ms): void {
   if (tcb.state === 'TIME-WAIT' || tcb.state === 'SYN-SENT') return;
-  const at = tcb.out.reserve(tcp.MIN_HEADER_LEN);
+  const stamped = tcb.synAcked && tcb.timestamps;
+  const len = tcp.MIN_HEADER_LEN + (stamped ? TIMESTAMPS_LEN : 0);
+  const at = tcb.out.reserve(len);
   if (at < 0) return;
   const seq = tcb.synAckHeld ? 0 : tcb.bareSeq;
   const { memory } = tcb.env.arena;
-  writeReset(memory, at, tcb.ownPort, tcb.peerPort, tcb.pseudoSum, seq, tcb.rcvNxt, Flag.Rst | Flag.Ack);
-  tcb.out.commit(tcp.MIN_HEADER_LEN);
+  const v = memory.view;
+  tcp.write(v, at, tcb.ownPort, tcb.peerPort, seq, tcb.rcvNxt, len, Flag.Rst | Flag.Ack, 0);
+  if (stamped) writeTimestamps(v, at + tcp.MIN_HEADER_LEN, (now + tcb.tsOffset) | 0, tcb.tsRecent);
+  tcp.setChecksum(v, at, finish(tcb.pseudoSum + len + memory.sum(at, len)));
+  tcb.out.commit(len);
   tcb.env.counters.resetsOut++;
   tcb.lastSentAt = now;
 }

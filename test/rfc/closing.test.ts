@@ -308,7 +308,7 @@ describe('TIME-WAIT', () => {
     expect(host.reason).toBe('normal');
   });
 
-  test('RFC 9293 3.9.1.5: an abort ends it without a segment', () => {
+  test('RFC 9293 3.9.1.6: an abort ends it without a segment', () => {
     const { guest, host, tcb } = timeWait();
     host.aborts();
     guest.expectsNothing();

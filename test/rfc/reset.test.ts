@@ -123,7 +123,7 @@ describe('RFC 5961 5.2: the range of an ACK', () => {
 });
 
 describe('our reset', () => {
-  test('RFC 9293 3.9.1.5: an abort sends RST at the next sequence number', () => {
+  test('RFC 9293 3.9.1.6: an abort sends RST at the next sequence number', () => {
     const { guest, host, tcb, timers } = established();
     host.gives('abc');
     guest.expects({ text: 'abc' });
