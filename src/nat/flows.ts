@@ -7,11 +7,15 @@ import type { GuestPort } from '../base/guest-port.ts';
 import { randomBelow } from '../base/random.ts';
 import type { Route } from '../ip/output.ts';
 import type { Packet } from '../ip/packet.ts';
+import { seqMax } from '../tcp/seq.ts';
 import { Guest, type NatContext } from './context.ts';
 import type { Flow, FlowEnd } from './flow.ts';
 import { FlowTable } from './flow-table.ts';
 import { TcpFlow } from './tcp-flow.ts';
 import { UdpFlow } from './udp-flow.ts';
+
+/** A reopened connection leaves a window's worth unused: nothing of the old one can be taken for one of its segments. */
+const BEYOND_USED = 65536;
 
 export class Flows {
   readonly tcp: FlowTable<TcpFlow>;
@@ -66,16 +70,24 @@ export class Flows {
     return false;
   }
 
-  /** A new flow under `key`, which is copied. The caller has asked mayOpenTcp(). */
+  /**
+   * A new flow under `key`, which is copied. The caller has asked mayOpenTcp(). `used`: where the connection that had the
+   * same key a moment ago has ended.
+   */
   openTcp(
     ingress: number,
     key: Int32Array,
     ends: { guest: Endpoint; remote: Endpoint; route: Route },
     now: Ms,
+    used: number | null = null,
   ): TcpFlow {
     const { context } = this;
     const guest = this.guest(ingress)!;
-    const init = { iss: context.isn.next(key, now), tsOffset: context.random.word() };
+    const isn = context.isn.next(key, now);
+    // RFC 9293 3.6.1 (MAY-2): a connection reopened from TIME-WAIT begins beyond all that was used. Whoever sends more than
+    // 250 kB/s is ahead of the clock of RFC 6528.
+    const iss = used === null ? isn : seqMax(isn, (used + BEYOND_USED) | 0);
+    const init = { iss, tsOffset: context.random.word() };
     const flow = new TcpFlow(context, this, guest, this.nextId++, Int32Array.from(key), ends, init);
     this.tcp.set(key, flow);
     guest.tcp.add(flow);

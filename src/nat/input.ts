@@ -68,7 +68,7 @@ export class NatInput {
     if (flow === undefined) return this.withoutFlow(p, now);
     if (flow.tcb.state === 'TIME-WAIT' && this.beginsAnew(flow)) {
       flow.retire();
-      return this.withoutFlow(p, now);
+      return this.withoutFlow(p, now, flow.tcb.sndUna);
     }
     return segmentArrives(flow.tcb, this.segment, now);
   }
@@ -114,8 +114,8 @@ export class NatInput {
     );
   }
 
-  /** RFC 9293 3.10.7.1, 3.10.7.2. */
-  private withoutFlow(p: Packet, now: Ms): Drop {
+  /** RFC 9293 3.10.7.1, 3.10.7.2. `used`: end of what the connection before this one has sent. */
+  private withoutFlow(p: Packet, now: Ms, used: number | null = null): Drop {
     const { segment } = this;
     if ((segment.flags & (Flag.Syn | Flag.Ack | Flag.Rst | Flag.Fin)) !== Flag.Syn) {
       if (!segment.has(Flag.Rst)) this.reset(p);
@@ -137,7 +137,7 @@ export class NatInput {
       this.reset(p);
       return Drop.TcpFlowsFull;
     }
-    const flow = this.openTcp(p, now);
+    const flow = this.openTcp(p, now, used);
     if (service !== undefined) {
       flow.startOpen(service(flow, this.peerOf(p)));
     } else
@@ -145,12 +145,12 @@ export class NatInput {
     return Drop.None;
   }
 
-  private openTcp(p: Packet, now: Ms): TcpFlow {
+  private openTcp(p: Packet, now: Ms, used: number | null): TcpFlow {
     const { context, flows } = this;
     const v = context.arena.memory.view;
     const guest: Endpoint = { addr: ipv4Addr(p.src), port: tcp.srcPort(v, p.l4) };
     const remote: Endpoint = { addr: ipv4Addr(p.dst), port: tcp.dstPort(v, p.l4) };
-    const flow = flows.openTcp(p.ingress, this.key, { guest, remote, route: this.routeBack(p) }, now);
+    const flow = flows.openTcp(p.ingress, this.key, { guest, remote, route: this.routeBack(p) }, now, used);
     context.neighbours.learn(p.src, p.macHi, p.macLo, p.ingress);
     passiveOpen(flow.tcb, this.segment, now);
     return flow;
