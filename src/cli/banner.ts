@@ -2,6 +2,7 @@
 
 import { formatEndpoint, formatIpv4Word } from '../base/addr.ts';
 import type { Settings } from '../base/settings.ts';
+import { type FaultOptions, faultsText } from '../link/fault-options.ts';
 import { joinOptions, type QemuOption } from '../network/qemu-options.ts';
 import type { LinkSpec } from '../node/link-spec.ts';
 
@@ -39,7 +40,11 @@ export function forwardLine(f: Settings['forwards'][number]): string {
 export function linkLines(spec: LinkSpec): string[] {
   const where = spec.kind === 'unix' ? spec.path : `${bracketed(spec.host)}:${spec.port}`;
   const verb = spec.server ? 'serving guests on' : 'connecting to the guest at';
-  return [`${verb} ${where}; for QEMU:`, `  ${qemuLine(spec)}`];
+  return [`${verb} ${where}; for QEMU:`, `  ${qemuLine(spec)}`, ...faultLines(spec.faults)];
+}
+
+function faultLines(faults: FaultOptions | undefined): string[] {
+  return faults === undefined ? [] : [`  this link is bad on purpose: ${faultsText(faults)}`];
 }
 
 /** Several guests on one network need a MAC each; QEMU gives every guest the same. */

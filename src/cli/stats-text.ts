@@ -1,5 +1,6 @@
 // Statistics for a person: one subject a line, counters that are zero left out.
 
+import type { FaultCounts } from '../link/fault-stats.ts';
 import type { LeaseStats, LinkStats, NetworkStats, TcpStats } from '../network/stats.ts';
 
 /** Several lines, the last one ended. `title` is said first. */
@@ -14,7 +15,7 @@ export function statsText(title: string, stats: NetworkStats): string {
     ...(leases.length === 0
       ? [row('leases', 'none')]
       : leases.map((lease) => row('lease', leaseText(lease)))),
-    ...(links.length === 0 ? [row('links', 'none')] : links.map((link) => row('link', linkText(link)))),
+    ...(links.length === 0 ? [row('links', 'none')] : links.flatMap(linkRows)),
     row('frames', `${stats.accepted} accepted, ${sum(stats.drops)} dropped`),
     row('dropped', named(stats.drops)),
     row('lost', named(stats.losses)),
@@ -30,6 +31,29 @@ function row(subject: string, text: string): string {
 
 function leaseText(lease: LeaseStats): string {
   return `${lease.address} to ${lease.mac}, ${duration(lease.secondsLeft)} left`;
+}
+
+function linkRows(link: LinkStats): string[] {
+  const { faults } = link;
+  const rows = [row('link', linkText(link))];
+  if (faults === undefined) return rows;
+  const text = `to the guest ${faultText(faults.toGuest)}; from the guest ${faultText(faults.fromGuest)}`;
+  return [...rows, row('faults', `${link.name}: ${text}`)];
+}
+
+function faultText(counts: FaultCounts): string {
+  const said: [string, number][] = [
+    ['passed', counts.passed],
+    ['lost', counts.lost],
+    ['duplicated', counts.duplicated],
+    ['reordered', counts.reordered],
+    ['corrupted', counts.corrupted],
+    ['dropped by a full queue', counts.queueFull],
+    ['cut off', counts.cutOff],
+    ['waiting', counts.waiting],
+  ];
+  const parts = said.filter(([, n], i) => i === 0 || n > 0);
+  return parts.map(([name, n]) => `${n} ${name}`).join(', ');
 }
 
 function linkText(link: LinkStats): string {

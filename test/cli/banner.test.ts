@@ -44,6 +44,13 @@ describe("QEMU's side of a link", () => {
     ]);
   });
 
+  test('a link that is bad on purpose says so, with its figures', () => {
+    const faults = { loss: 0.01, delay: 20, rate: 1e7, queue: 8 };
+    expect(linkLines({ kind: 'unix', path: '/tmp/net.sock', server: true, faults }).slice(2)).toEqual([
+      '  this link is bad on purpose: loss 1%, delay 20ms, rate 10mbit, queue 8, seed 1',
+    ]);
+  });
+
   test('a path that QEMU or a shell would read otherwise is quoted', () => {
     expect(qemuLine({ kind: 'unix', path: "/tmp/it's a,b", server: true })).toContain(
       `'stream,id=net0,server=off,addr.type=unix,addr.path=/tmp/it'\\''s a,,b'`,

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { commands } from '../../src/cli/commands.ts';
 import { commandHelp, fullHelp } from '../../src/cli/help.ts';
-import { NET_OPTION } from '../../src/cli/options.ts';
+import { LINK_OPTION, NET_OPTION } from '../../src/cli/options.ts';
+import { faultOptionNames } from '../../src/link/fault-options.ts';
 import { userNetOptions } from '../../src/network/qemu-options.ts';
 
 describe('--help is complete', () => {
@@ -34,6 +35,10 @@ describe('--help is complete', () => {
   test('--net names every word of the option string', () => {
     const text = NET_OPTION.help;
     for (const name of userNetOptions) expect(text).toContain(`${name}=`);
+  });
+
+  test('--link names every way in which a link can be bad', () => {
+    for (const name of faultOptionNames) expect(LINK_OPTION.help).toContain(`${name}=`);
   });
 
   test('lines fit a screen', () => {

@@ -55,6 +55,29 @@ test('flows, leases, links with frames and bytes, and each drop by its name', ()
   ]);
 });
 
+test('a link that is bad on purpose: a line of what it did, zeros left out', () => {
+  const none = { lost: 0, duplicated: 0, reordered: 0, corrupted: 0, queueFull: 0, cutOff: 0, waiting: 0 };
+  const text = statsText('usernet0', {
+    ...idle,
+    links: [
+      {
+        ...{ name: 'qemu0', up: false, framesIn: 5, bytesIn: 700, framesOut: 6, bytesOut: 8000 },
+        faults: {
+          toGuest: { ...none, passed: 90, lost: 3, queueFull: 7, cutOff: 1 },
+          fromGuest: { ...none, passed: 80, duplicated: 2, reordered: 4, corrupted: 1, waiting: 6 },
+        },
+      },
+      { name: 'qemu1', up: true, framesIn: 0, bytesIn: 0, framesOut: 0, bytesOut: 0 },
+    ],
+  });
+  expect(text.split('\n').filter((line) => /link|faults/.test(line))).toEqual([
+    '  link     qemu0 down: from the guest 5 frames, 700 bytes; to the guest 6 frames, 8000 bytes',
+    '  faults   qemu0: to the guest 90 passed, 3 lost, 7 dropped by a full queue, 1 cut off; ' +
+      'from the guest 80 passed, 2 duplicated, 4 reordered, 1 corrupted, 6 waiting',
+    '  link     qemu1 up: from the guest 0 frames, 0 bytes; to the guest 0 frames, 0 bytes',
+  ]);
+});
+
 test('a network where nothing happened', () => {
   const text = statsText('usernet0', idle);
   expect(text).toContain('usernet0: up 0.4 s\n');
