@@ -20,6 +20,24 @@ describe('where guests are', () => {
       { kind: 'tcp', host: 'vm.example', port: 7000, server: false, reconnectSeconds: 0 },
     ],
     ['tcp:[::1]:7000', { kind: 'tcp', host: '::1', port: 7000, ...listening }],
+    [
+      'unix:/a,loss=1%,server=off,rate=10mbit,reconnect=2,queue=8',
+      {
+        ...{ kind: 'unix', path: '/a', server: false, reconnectSeconds: 2 },
+        faults: { loss: 0.01, rate: 1e7, queue: 8 },
+      },
+    ],
+    [
+      'tcp:7000,delay=1.5ms',
+      { kind: 'tcp', host: '127.0.0.1', port: 7000, ...listening, faults: { delay: 1.5 } },
+    ],
+    [
+      'tcp:7000,seed=7,loss=2%,loss=3%',
+      {
+        ...{ kind: 'tcp', host: '127.0.0.1', port: 7000, ...listening },
+        faults: { seed: 7, loss: 0.03 },
+      },
+    ],
   ])('%s', (text, spec) => {
     expect(parseLinkSpec(text)).toEqual(spec);
   });
@@ -38,6 +56,9 @@ describe('where guests are', () => {
     ['unix:/a,server=off,reconnect=x', 'reconnect=x: is no number of seconds up to 3600'],
     ['unix:/a,server=off,reconnect=3601', 'reconnect=3601: is no number of seconds up to 3600'],
     ['unix:/a,reconnect=1', 'reconnect= needs server=off'],
+    ['unix:/a,loss=101%', 'loss=101%: is no percentage from 0% to 100%, such as 1%'],
+    ['unix:/a,loss', 'loss=: is no percentage from 0% to 100%, such as 1%'],
+    ['tcp:7000,queue=8', 'queue= needs rate='],
     ['tcp:', 'ends in no port'],
     ['tcp:localhost', 'ends in no port'],
     ['tcp:127.0.0.1:65536', 'ends in no port'],
