@@ -5,7 +5,8 @@
 // that counts changes, so that the range with the highest stamp is the one of the most recent segment (RFC 2018 4). A
 // segment nearly always belongs to the last ranges: the search begins there and is binary. At most MAX_RANGES, so that a
 // peer cannot make the list long by sending every second byte: a segment that would need one more is refused. The array
-// grows with the ranges and goes with the last of them: a flow without a gap holds none.
+// grows with the ranges and goes with the last of them: a flow without a gap holds none. A list that is full costs an
+// ACK about a microsecond.
 //
 // News. Acknowledgments go out once a turn, and an option holds four blocks at most. `reported` is the stamp up to which
 // every range was said; pick() takes the oldest news first where there is more than fits, so that further ACKs of the
@@ -105,10 +106,13 @@ export class Gaps {
    * which is reported already, -1 for none. They are news no longer. RFC 2018 4.
    */
   pick(to: Int32Array, room: number, except: number): number {
-    const news = this.countNews(except);
-    const picked = news > room ? this.select(to, room, except, true) : this.select(to, room, except, false);
-    if (news <= room) this.reported = this.changes;
-    else if (picked > 0) this.reported = this.stamp(to[0]!);
+    if (this.countNews(except, room + 1) <= room) {
+      this.reported = this.changes;
+      return room === 0 ? 0 : this.selectLatest(to, room, except);
+    }
+    if (room === 0) return 0;
+    const picked = this.selectOldestNews(to, room, except);
+    this.reported = this.stamp(to[0]!);
     return picked;
   }
 
@@ -142,37 +146,46 @@ export class Gaps {
     return this.words[WORDS * i + 2]!;
   }
 
-  private isNews(i: number): boolean {
-    return ((this.stamp(i) - this.reported) | 0) > 0;
+  /** Ranges that are news, `except` apart; no further than one more than `most`. */
+  private countNews(except: number, most: number): number {
+    if (!this.hasNews) return 0;
+    const { words, reported } = this;
+    const end = WORDS * this.count;
+    let n = 0;
+    for (let at = 2; at < end && n <= most; at += WORDS) if (((words[at]! - reported) | 0) > 0) n++;
+    return except >= 0 && ((this.stamp(except) - reported) | 0) > 0 ? n - 1 : n;
   }
 
-  private countNews(except: number): number {
-    if (!this.hasNews) return 0;
+  /** The `room` ranges that changed last, the last one first. */
+  private selectLatest(to: Int32Array, room: number, except: number): number {
+    const { words, count } = this;
     let n = 0;
-    for (let i = 0; i < this.count; i++) if (i !== except && this.isNews(i)) n++;
+    // What a range must be newer than to get in. From the right: the latest are mostly there.
+    let bar = 0;
+    for (let i = count - 1; i >= 0; i--) {
+      const stamp = words[WORDS * i + 2]!;
+      if (i === except || (n === room && ((stamp - bar) | 0) <= 0)) continue;
+      let at = n === room ? n - 1 : n++;
+      for (; at > 0 && ((stamp - this.stamp(to[at - 1]!)) | 0) > 0; at--) to[at] = to[at - 1]!;
+      to[at] = i;
+      bar = this.stamp(to[n - 1]!);
+    }
     return n;
   }
 
-  /** The `room` ranges with the highest stamps; `oldestNews`: those with the lowest that are news. Highest first. */
-  private select(to: Int32Array, room: number, except: number, oldestNews: boolean): number {
+  /** The `room` ranges of the news that changed first, the last of them first. There are more. */
+  private selectOldestNews(to: Int32Array, room: number, except: number): number {
+    const { words, count, reported } = this;
     let n = 0;
-    for (let i = 0; i < this.count; i++) {
-      if (i === except || (oldestNews && !this.isNews(i))) continue;
-      const stamp = this.stamp(i);
-      let at = n;
-      while (at > 0 && ((stamp - this.stamp(to[at - 1]!)) | 0) > 0) at--;
-      // Full: the one at the wrong end goes.
-      if (n === room) {
-        if (!oldestNews && at === n) continue;
-        if (oldestNews && at === 0) continue;
-        if (oldestNews) {
-          to.copyWithin(0, 1, at);
-          at--;
-        } else to.copyWithin(at + 1, at, n - 1);
-      } else {
-        to.copyWithin(at + 1, at, n);
-        n++;
-      }
+    for (let i = 0; i < count; i++) {
+      const stamp = words[WORDS * i + 2]!;
+      if (i === except || ((stamp - reported) | 0) <= 0) continue;
+      if (n === room && ((stamp - this.stamp(to[0]!)) | 0) >= 0) continue;
+      // Among those that are older; where there is no room the youngest goes.
+      let at = 0;
+      if (n === room)
+        for (; at + 1 < n && ((stamp - this.stamp(to[at + 1]!)) | 0) < 0; at++) to[at] = to[at + 1]!;
+      else for (at = n++; at > 0 && ((stamp - this.stamp(to[at - 1]!)) | 0) > 0; at--) to[at] = to[at - 1]!;
       to[at] = i;
     }
     return n;
