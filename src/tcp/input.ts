@@ -56,7 +56,7 @@ function checkSynchronized(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' 
     if (segment.payloadLen > 0 || mayChallenge(tcb, now)) askForAck(tcb);
     // 3.10.7.4 eighth: the FIN again, so our ACK of it was lost. The wait begins anew.
     if (tcb.state === 'TIME-WAIT' && segment.has(Flag.Fin)) enterTimeWait(tcb, now);
-    return Drop.TcpNotAcceptable;
+    return isLateAck(tcb, segment) && processAck(tcb, segment, now) ? Drop.None : Drop.TcpNotAcceptable;
   }
   if (segment.has(Flag.Rst)) return processReset(tcb, segment, now);
   if (segment.has(Flag.Syn)) {
@@ -95,6 +95,17 @@ function inWindow(tcb: Tcb, segment: Segment): boolean {
   if (from === 0) return true;
   if (from > 0) return from < window || (from === window && len === 0 && !segment.has(Flag.Rst));
   return from + len > 0;
+}
+
+/**
+ * A bare ACK from behind rcvNxt that says something new. Whose window was taken back cannot know which number is the right
+ * one: what it has sent beyond the window may have come or not (tcb.bareSeq). Where its ACKs were not taken, we would send
+ * again for ever what it has. RFC 9293 3.8.6 (MUST-34).
+ */
+function isLateAck(tcb: Tcb, segment: Segment): boolean {
+  const behind = seqDiff(tcb.rcvNxt, segment.seq);
+  const isBare = segment.len === 0 && !segment.has(Flag.Rst);
+  return isBare && behind > 0 && behind <= tcb.recvRing.limit && seqLt(tcb.sndUna, segment.ack);
 }
 
 /** PAWS, RFC 7323 5.3 R1. A reset is not subject to it (5.2). */
