@@ -3,7 +3,15 @@
 export * from './index.ts';
 export { NodeClock } from './node/clock.ts';
 export { NodeHost } from './node/host-sockets.ts';
-export { type LinkSpec, parseLinkSpec } from './node/link-spec.ts';
+export { type LinkPort, type LinkPortOptions, openLinkPort } from './node/link-port.ts';
+export {
+  type LinkSpec,
+  parseLinkSpec,
+  type StreamLinkSpec,
+  type TapLinkSpec,
+  type TcpLinkSpec,
+  type UnixLinkSpec,
+} from './node/link-spec.ts';
 export { createNodeNetwork } from './node/node-network.ts';
 export {
   LinkNames,

@@ -4,7 +4,7 @@ import { formatEndpoint, formatIpv4Word } from '../base/addr.ts';
 import type { Settings } from '../base/settings.ts';
 import { type FaultOptions, faultsText } from '../link/fault-options.ts';
 import { joinOptions, type QemuOption } from '../network/qemu-options.ts';
-import type { LinkSpec } from '../node/link-spec.ts';
+import type { LinkSpec, StreamLinkSpec } from '../node/link-spec.ts';
 
 /** What the network is, and what it opens to the guest and to the outside. */
 export function networkLines(settings: Settings): string[] {
@@ -36,11 +36,28 @@ export function forwardLine(f: Settings['forwards'][number]): string {
   return `forward ${f.proto} ${formatEndpoint(f.host)}${port} to the guest's ${guest}`;
 }
 
-/** Where guests are served, with QEMU's side of it. */
-export function linkLines(spec: LinkSpec): string[] {
+/** Where guests are served, with the other side of it: QEMU's option, or the commands for a namespace. */
+export function linkLines(spec: LinkSpec, settings: Settings): string[] {
+  const lines = spec.kind === 'tap' ? tapLines(spec.name, settings) : streamLines(spec);
+  return [...lines, ...faultLines(spec.faults)];
+}
+
+function streamLines(spec: StreamLinkSpec): string[] {
   const where = spec.kind === 'unix' ? spec.path : `${bracketed(spec.host)}:${spec.port}`;
   const verb = spec.server ? 'serving guests on' : 'connecting to the guest at';
-  return [`${verb} ${where}; for QEMU:`, `  ${qemuLine(spec)}`, ...faultLines(spec.faults)];
+  return [`${verb} ${where}; for QEMU:`, `  ${qemuLine(spec)}`];
+}
+
+function tapLines(device: string, settings: Settings): string[] {
+  const name = shellWord(device);
+  const { dhcp, prefix } = settings;
+  const address = `${dhcp === null ? 'ADDRESS' : formatIpv4Word(dhcp.first)}/${prefix}`;
+  const gateway = formatIpv4Word(settings.gateway);
+  return [
+    `serving the device ${device}; for a network namespace as the guest:`,
+    `  ip netns add guest && ip link set ${name} netns guest && ip -n guest link set ${name} up`,
+    `  ip -n guest addr add ${address} dev ${name} && ip -n guest route add default via ${gateway}`,
+  ];
 }
 
 function faultLines(faults: FaultOptions | undefined): string[] {
@@ -52,7 +69,7 @@ export const MAC_LINE =
   'a second guest on this network needs a MAC of its own: -device virtio-net-pci,netdev=net0,mac=52:54:00:12:34:57';
 
 /** `-netdev stream,... -device ...`, ready for a shell. */
-export function qemuLine(spec: LinkSpec): string {
+export function qemuLine(spec: StreamLinkSpec): string {
   const options: QemuOption[] = [
     ['type', 'stream'],
     ['id', 'net0'],
@@ -62,7 +79,7 @@ export function qemuLine(spec: LinkSpec): string {
   return `-netdev ${shellWord(joinOptions(options, 'type'))} -device virtio-net-pci,netdev=net0`;
 }
 
-function addressOptions(spec: LinkSpec): QemuOption[] {
+function addressOptions(spec: StreamLinkSpec): QemuOption[] {
   if (spec.kind === 'unix') {
     return [
       ['addr.type', 'unix'],

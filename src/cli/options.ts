@@ -36,7 +36,9 @@ export const LINK_OPTION: OptionSpec = {
   help:
     'Where guests are. unix:PATH or tcp:HOST:PORT, where this program listens for any number of guests; tcp:PORT is on ' +
     '127.0.0.1. With ,server=off it connects to a guest that listens, and with ,reconnect=SECONDS does so again when ' +
-    'the connection ends. The socket of unix:PATH is for its owner only. A comma in PATH is doubled. A link is bad on ' +
+    'the connection ends. The socket of unix:PATH is for its owner only. A comma in PATH is doubled. tap:NAME is ' +
+    'a TAP device of Linux: needs the package koffi, and root or a device made for this user; it gets the ' +
+    "network's MTU, and a network namespace that it is moved into is the guest. A link is bad on " +
     'purpose, in both directions, with any of loss=1%, delay=20ms, jitter=5ms, reorder=2%, duplicate=1%, corrupt=0.1%, ' +
     'rate=10mbit, queue=8 (frames that wait for the rate) and seed=7 (the same seed, the same faults).',
 };

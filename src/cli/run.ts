@@ -4,8 +4,9 @@ import { once } from 'node:events';
 import type { Link } from '../link/link.ts';
 import { ConfigError, parseConfig } from '../network/config.ts';
 import type { NetworkEvents } from '../network/events.ts';
+import { type LinkPort, openLinkPort } from '../node/link-port.ts';
 import { type LinkSpec, parseLinkSpec } from '../node/link-spec.ts';
-import { LinkNames, openQemuPort, type QemuPort } from '../node/qemu-port.ts';
+import { LinkNames } from '../node/qemu-port.ts';
 import { type Args, type Command, UsageError } from './args.ts';
 import { linkLines, MAC_LINE, networkLines } from './banner.ts';
 import { openCapture } from './capture-file.ts';
@@ -30,7 +31,7 @@ const CLOSE_MS = 600;
 
 export const run: Command = {
   name: 'run',
-  summary: 'serve guests on sockets, until SIGINT or SIGTERM',
+  summary: 'serve guests, until SIGINT or SIGTERM',
   usage: [
     'run --link LINK [--link LINK ...]',
     "    [--net 'user,...'] [--isolated] [--resolver ADDRESS[:PORT] ...]",
@@ -61,25 +62,27 @@ async function runCommand(args: Args): Promise<number> {
   if (specs.length === 0) throw new UsageError('--link: at least one is needed, such as unix:/tmp/net.sock');
   const { config: said, notes } = netOption(args);
   const config = withResolvers(said, args);
+  const settings = parseConfig(config);
   const capture = openCapture(args.one('pcap'));
   const end = new End(specs);
   const options = { format: statsFormat(args) ?? 'text', wrap: capture.wrap, events: end.events } as const;
   const serving = args.has('isolated') ? new Isolated(config, options) : new Shared(config, options);
   onSignals({ onEnd: end.now, onStats: () => serving.print() });
-  const ports: QemuPort[] = [];
+  const ports: LinkPort[] = [];
   try {
     await serving.start();
     const served: LinkSpec[] = [];
     const names = new LinkNames();
-    const portOptions = { signal: end.signal, onFull: say };
+    const portOptions = { signal: end.signal, onFull: say, mtu: settings.mtu };
     for (const spec of specs) {
-      const opened = about('--link', openQemuPort(spec, end.counted(serving), names, portOptions));
+      const opened = about('--link', openLinkPort(spec, end.counted(serving), names, portOptions));
       const kept = opened.then((p) => ports.push(p));
-      if (isOneAttempt(spec)) end.awaits(kept);
+      if (isAwaited(spec)) end.awaits(kept);
       else await kept;
-      served.push(isOneAttempt(spec) ? spec : (await opened).spec);
+      served.push(isAwaited(spec) ? spec : (await opened).spec);
     }
-    const lines = [...networkLines(parseConfig(config)), ...notes, ...served.flatMap(linkLines)];
+    const links = served.flatMap((spec) => linkLines(spec, settings));
+    const lines = [...networkLines(settings), ...notes, ...links];
     if (!args.has('isolated')) lines.push(MAC_LINE);
     for (const line of [...lines, `version ${version}, process ${process.pid}, ready`]) say(line);
     await end.come();
@@ -103,9 +106,14 @@ function parseLink(text: string): LinkSpec {
   }
 }
 
-/** Is it over with this link when the guest cannot be reached, or has gone? */
-function isOneAttempt(spec: LinkSpec): boolean {
-  return !spec.server && (spec.reconnectSeconds ?? 0) === 0;
+/** Does this link come later, at the only attempt at it? */
+function isAwaited(spec: LinkSpec): boolean {
+  return spec.kind !== 'tap' && !spec.server && (spec.reconnectSeconds ?? 0) === 0;
+}
+
+/** Is it over with this link when its only guest has gone, or cannot be reached? */
+function isOneGuest(spec: LinkSpec): boolean {
+  return spec.kind === 'tap' || isAwaited(spec);
 }
 
 /** When it is over: at a signal, or with the last guest where none can come after it. Says what guests do meanwhile. */
@@ -119,7 +127,7 @@ class End {
   private readonly over = new AbortController();
 
   constructor(specs: readonly LinkSpec[]) {
-    this.lasts = !specs.every(isOneAttempt);
+    this.lasts = !specs.every(isOneGuest);
   }
 
   /** Aborted when it is over. */

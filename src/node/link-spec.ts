@@ -1,10 +1,15 @@
-// What stands behind `--link`: unix:PATH or tcp:[HOST:]PORT, then options as QEMU writes them, a comma in PATH doubled.
+// What stands behind `--link`: unix:PATH, tcp:[HOST:]PORT or tap:NAME, then options as QEMU writes them, a comma in PATH
+// doubled.
 
 import { checkFaults, type FaultOptions, readFaultOption } from '../link/fault-options.ts';
 import { ConfigError } from '../network/config.ts';
+import { tapNameFault } from './tap-name.ts';
 
-/** Where guests are: we listen there (`server`), or connect to a guest that listens. */
-export type LinkSpec = UnixLinkSpec | TcpLinkSpec;
+/** Where guests are. */
+export type LinkSpec = StreamLinkSpec | TapLinkSpec;
+
+/** QEMU's streams: we listen there (`server`), or connect to a guest that listens. */
+export type StreamLinkSpec = UnixLinkSpec | TcpLinkSpec;
 
 /** What a link of any kind may have. */
 export interface AnyLinkSpec {
@@ -30,6 +35,12 @@ export interface TcpLinkSpec extends AnyLinkSpec {
   readonly reconnectSeconds?: number;
 }
 
+export interface TapLinkSpec extends AnyLinkSpec {
+  readonly kind: 'tap';
+  /** The device's, see `TapOptions.name`. */
+  readonly name: string;
+}
+
 /** sun_path of sockaddr_un, less the NUL at its end. */
 const MAX_PATH_BYTES = 107;
 const MAX_RECONNECT_SECONDS = 3600;
@@ -41,6 +52,8 @@ interface Draft {
 }
 
 /** Throws a ConfigError whose path is `text` itself. */
+export function parseLinkSpec(text: `unix:${string}` | `tcp:${string}`): StreamLinkSpec;
+export function parseLinkSpec(text: string): LinkSpec;
 export function parseLinkSpec(text: string): LinkSpec {
   const [place = '', ...words] = splitAtCommas(text);
   const { options, faults } = takeFaults(text, words);
@@ -52,12 +65,13 @@ function parsePlace(text: string, place: string, options: readonly string[]): Li
   const colon = place.indexOf(':');
   const kind = place.slice(0, Math.max(colon, 0));
   const where = place.slice(colon + 1);
+  if (kind === 'tap') return { kind, name: tapName(text, where, options) };
   const draft: Draft = { server: true, reconnectSeconds: 0 };
   for (const option of options) readOption(text, option, draft);
   if (draft.server && draft.reconnectSeconds > 0) fail(text, 'reconnect= needs server=off');
   if (kind === 'unix') return { kind, path: unixPath(text, where), ...draft };
   if (kind === 'tcp') return { kind, ...tcpEndpoint(text, where, draft.server), ...draft };
-  return fail(text, 'begins neither with unix: nor with tcp:');
+  return fail(text, 'begins with none of unix:, tcp: and tap:');
 }
 
 /** The faults among `words`, and the other options. */
@@ -96,6 +110,14 @@ function readOption(text: string, option: string, draft: Draft): void {
       fail(text, `reconnect=${value}: is no number of seconds up to ${MAX_RECONNECT_SECONDS}`);
     draft.reconnectSeconds = seconds;
   } else fail(text, `there is no option ${JSON.stringify(name)}`);
+}
+
+function tapName(text: string, name: string, [option]: readonly string[]): string {
+  if (option !== undefined)
+    fail(text, `there is no option ${JSON.stringify(nameAndValue(option)[0])} for a device`);
+  const fault = tapNameFault(name);
+  if (fault !== null) fail(text, fault);
+  return name;
 }
 
 function unixPath(text: string, path: string): string {

@@ -6,7 +6,7 @@ import { connect, createServer } from 'node:net';
 import { checkFaults } from '../link/fault-options.ts';
 import { faultyLink } from '../link/faults.ts';
 import type { Link } from '../link/link.ts';
-import type { LinkSpec, TcpLinkSpec, UnixLinkSpec } from './link-spec.ts';
+import type { StreamLinkSpec } from './link-spec.ts';
 import { QemuStreamLink } from './qemu-stream.ts';
 import { takeOverWorks } from './take-over.ts';
 import { clearSocketPath, listenPrivately } from './unix-socket.ts';
@@ -24,7 +24,7 @@ export type OnLink = (link: Link) => void;
 
 export interface QemuPort {
   /** What was asked for, with the port that the system chose where that was 0. */
-  readonly spec: LinkSpec;
+  readonly spec: StreamLinkSpec;
   /** Listens or connects no more; guests that are there stay. Resolves when the socket is gone. */
   close(): Promise<void>;
 }
@@ -59,7 +59,7 @@ export interface QemuPortOptions {
 
 /** listenQemu() or dialQemu(), as `spec` says. */
 export function openQemuPort(
-  spec: LinkSpec,
+  spec: StreamLinkSpec,
   onLink: OnLink,
   names: LinkNames = new LinkNames(),
   options: QemuPortOptions = {},
@@ -69,7 +69,7 @@ export function openQemuPort(
 
 /** Listens as `spec` says. Rejects with one line that names the place, or the fault that is out of its range. */
 export async function listenQemu(
-  spec: LinkSpec,
+  spec: StreamLinkSpec,
   onLink: OnLink,
   names: LinkNames = new LinkNames(),
   { onFull = () => {} }: QemuPortOptions = {},
@@ -122,7 +122,7 @@ class FullNotice {
   }
 }
 
-function listening(server: Server, spec: LinkSpec): Promise<void> {
+function listening(server: Server, spec: StreamLinkSpec): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (error: Error): void => reject(new Error(`${placeText(spec)}: ${error.message}`));
     server.once('error', onError);
@@ -149,7 +149,7 @@ function closed(server: Server): Promise<void> {
  * is not waited for.
  */
 export async function dialQemu(
-  spec: LinkSpec,
+  spec: StreamLinkSpec,
   onLink: OnLink,
   names: LinkNames = new LinkNames(),
   { signal }: QemuPortOptions = {},
@@ -172,7 +172,7 @@ export async function dialQemu(
 
 class Dialer {
   readonly repeats: boolean;
-  private readonly spec: LinkSpec;
+  private readonly spec: StreamLinkSpec;
   private readonly onLink: OnLink;
   private readonly names: LinkNames;
   private readonly canTakeOver: boolean;
@@ -180,7 +180,7 @@ class Dialer {
   private retry: NodeJS.Timeout | null = null;
   private closed = false;
 
-  constructor(spec: LinkSpec, onLink: OnLink, names: LinkNames, canTakeOver: boolean) {
+  constructor(spec: StreamLinkSpec, onLink: OnLink, names: LinkNames, canTakeOver: boolean) {
     this.spec = spec;
     this.onLink = onLink;
     this.names = names;
@@ -231,7 +231,7 @@ class Dialer {
 }
 
 function newLink(
-  spec: LinkSpec,
+  spec: StreamLinkSpec,
   socket: Socket,
   names: LinkNames,
   canTakeOver: boolean,
@@ -245,11 +245,11 @@ function newLink(
   return spec.faults === undefined ? link : faultyLink(link, spec.faults);
 }
 
-function addressOf(spec: UnixLinkSpec | TcpLinkSpec): { path: string } | { host: string; port: number } {
+function addressOf(spec: StreamLinkSpec): { path: string } | { host: string; port: number } {
   return spec.kind === 'unix' ? { path: spec.path } : { host: spec.host, port: spec.port };
 }
 
-function placeText(spec: LinkSpec): string {
+function placeText(spec: StreamLinkSpec): string {
   if (spec.kind === 'unix') return `unix:${spec.path}`;
   return `tcp:${spec.host.includes(':') ? `[${spec.host}]` : spec.host}:${spec.port}`;
 }

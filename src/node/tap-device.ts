@@ -10,6 +10,7 @@ import type { OnReadOpts, SocketConstructorOpts } from 'node:net';
 import { Socket } from 'node:net';
 import { constants as os } from 'node:os';
 import { errnoName, type ImportKoffi, type Libc, loadLibc } from './libc.ts';
+import { tapNameFault } from './tap-name.ts';
 
 export interface TapOptions {
   /** What the device is called: 1 to 15 visible ASCII characters without `/`, `:` and `%`. */
@@ -44,15 +45,6 @@ const AF_INET = 2;
 const SOCK_DGRAM = 2;
 /** O_CLOEXEC is SOCK_CLOEXEC. */
 const CLOEXEC = 0o2000000;
-
-/** Why there can be no device of that name; null when there can. */
-export function tapNameFault(name: string): string | null {
-  if (name === '') return 'the name of the device is missing';
-  if (name.length >= IFNAMSIZ) return `the name of the device is longer than ${IFNAMSIZ - 1} characters`;
-  if (!/^[!-~]+$/.test(name) || /[/:%]/.test(name) || name === '.' || name === '..')
-    return 'the name of the device has characters that no device has';
-  return null;
-}
 
 /** Opens the device, or makes it. Rejects with one line that names it. */
 export async function openTapDevice(options: TapOptions, system: Partial<TapSystem>): Promise<TapDevice> {

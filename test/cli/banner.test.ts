@@ -32,13 +32,33 @@ describe('the network', () => {
   });
 });
 
+const settings = parseConfig({});
+
+describe('the other side of a TAP device', () => {
+  test('a namespace, its address and its route', () => {
+    expect(linkLines({ kind: 'tap', name: 'tap0', faults: { loss: 0.5 } }, settings)).toEqual([
+      'serving the device tap0; for a network namespace as the guest:',
+      '  ip netns add guest && ip link set tap0 netns guest && ip -n guest link set tap0 up',
+      '  ip -n guest addr add 10.0.2.15/24 dev tap0 && ip -n guest route add default via 10.0.2.2',
+      '  this link is bad on purpose: loss 50%, seed 1',
+    ]);
+  });
+
+  test('a network without DHCP leaves the address to the user, and a shell reads the name as it is', () => {
+    const lines = linkLines({ kind: 'tap', name: 'a&b' }, parseConfig({ dhcp: false }));
+    expect(lines[2]).toBe(
+      "  ip -n guest addr add ADDRESS/24 dev 'a&b' && ip -n guest route add default via 10.0.2.2",
+    );
+  });
+});
+
 describe("QEMU's side of a link", () => {
   test('unix and TCP, either end listening', () => {
-    expect(linkLines({ kind: 'unix', path: '/tmp/net.sock', server: true })).toEqual([
+    expect(linkLines({ kind: 'unix', path: '/tmp/net.sock', server: true }, settings)).toEqual([
       'serving guests on /tmp/net.sock; for QEMU:',
       '  -netdev stream,id=net0,server=off,addr.type=unix,addr.path=/tmp/net.sock -device virtio-net-pci,netdev=net0',
     ]);
-    expect(linkLines({ kind: 'tcp', host: '::1', port: 4000, server: false })).toEqual([
+    expect(linkLines({ kind: 'tcp', host: '::1', port: 4000, server: false }, settings)).toEqual([
       'connecting to the guest at [::1]:4000; for QEMU:',
       '  -netdev stream,id=net0,server=on,addr.type=inet,addr.host=::1,addr.port=4000 -device virtio-net-pci,netdev=net0',
     ]);
@@ -46,9 +66,9 @@ describe("QEMU's side of a link", () => {
 
   test('a link that is bad on purpose says so, with its figures', () => {
     const faults = { loss: 0.01, delay: 20, rate: 1e7, queue: 8 };
-    expect(linkLines({ kind: 'unix', path: '/tmp/net.sock', server: true, faults }).slice(2)).toEqual([
-      '  this link is bad on purpose: loss 1%, delay 20ms, rate 10mbit, queue 8, seed 1',
-    ]);
+    expect(
+      linkLines({ kind: 'unix', path: '/tmp/net.sock', server: true, faults }, settings).slice(2),
+    ).toEqual(['  this link is bad on purpose: loss 1%, delay 20ms, rate 10mbit, queue 8, seed 1']);
   });
 
   test('a path that QEMU or a shell would read otherwise is quoted', () => {

@@ -8,6 +8,8 @@ describe('where guests are', () => {
   test.each([
     ['unix:/run/a.sock', { kind: 'unix', path: '/run/a.sock', ...listening }],
     ['unix:relative', { kind: 'unix', path: 'relative', ...listening }],
+    ['tap:tap0', { kind: 'tap', name: 'tap0' }],
+    ['tap:tap0,loss=1%', { kind: 'tap', name: 'tap0', faults: { loss: 0.01 } }],
     ['unix:/a,,b,,,server=off', { kind: 'unix', path: '/a,b,', server: false, reconnectSeconds: 0 }],
     ['unix:/a:b=c', { kind: 'unix', path: '/a:b=c', ...listening }],
     ['unix:/a,server=off,reconnect=1', { kind: 'unix', path: '/a', server: false, reconnectSeconds: 1 }],
@@ -43,10 +45,14 @@ describe('where guests are', () => {
   });
 
   test.each([
-    ['', 'begins neither with unix: nor with tcp:'],
-    ['udp:7000', 'begins neither with unix: nor with tcp:'],
-    ['/run/a.sock', 'begins neither with unix: nor with tcp:'],
+    ['', 'begins with none of unix:, tcp: and tap:'],
+    ['udp:7000', 'begins with none of unix:, tcp: and tap:'],
+    ['/run/a.sock', 'begins with none of unix:, tcp: and tap:'],
     ['unix:', 'the path is missing'],
+    ['tap:', 'the name of the device is missing'],
+    ['tap:abcdefghij123456', 'the name of the device is longer than 15 characters'],
+    ['tap:a/b', 'the name of the device has characters that no device has'],
+    ['tap:tap0,server=off', 'there is no option "server" for a device'],
     [`unix:${'x'.repeat(108)}`, 'the path is longer than 107 bytes'],
     ['unix:a\0b', 'the path has a NUL in it'],
     ['unix:/a,wait=on', 'there is no option "wait"'],

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { LinkSpec } from '../../src/node/link-spec.ts';
+import type { StreamLinkSpec } from '../../src/node/link-spec.ts';
 import { dialQemu, LinkNames } from '../../src/node/qemu-port.ts';
 import { type StuckListener, stuckListener } from '../support/stuck-listener.ts';
 
@@ -9,7 +9,7 @@ beforeEach(async () => {
 });
 afterEach(() => silent.close());
 
-function specOf(reconnectSeconds: number): LinkSpec {
+function specOf(reconnectSeconds: number): StreamLinkSpec {
   return { kind: 'tcp', host: '127.0.0.1', port: silent.port, server: false, reconnectSeconds };
 }
 

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Link } from '../../src/link/link.ts';
 import { NodeClock } from '../../src/node/clock.ts';
-import type { LinkSpec } from '../../src/node/link-spec.ts';
+import type { StreamLinkSpec } from '../../src/node/link-spec.ts';
 import { dialQemu, type LinkNames, listenQemu, openQemuPort } from '../../src/node/qemu-port.ts';
 import { QemuStreamLink } from '../../src/node/qemu-stream.ts';
 import { newHost, pattern, RecordingSink, sameFrames, sendFrame } from '../support/link-bench.ts';
@@ -105,7 +105,7 @@ class FakeQemu {
   }
 }
 
-async function listen(spec: LinkSpec, names?: LinkNames) {
+async function listen(spec: StreamLinkSpec, names?: LinkNames) {
   const guests = new Guests();
   const port = await listenQemu(spec, guests.onLink, names);
   cleanups.push(async () => {
@@ -121,7 +121,7 @@ async function listen(spec: LinkSpec, names?: LinkNames) {
   return { guests, port, dial };
 }
 
-const places: [string, () => LinkSpec][] = [
+const places: [string, () => StreamLinkSpec][] = [
   ['a unix socket', () => ({ kind: 'unix', path: join(newFolder(), 'net.sock'), server: true })],
   ['TCP', () => ({ kind: 'tcp', host: '127.0.0.1', port: 0, server: true })],
 ];
@@ -374,7 +374,7 @@ describe('connecting to a QEMU that listens', () => {
   test('reconnect=1: the first attempt may fail; QEMU ends and starts again, and has its name again', async () => {
     const path = join(newFolder(), 'qemu.sock');
     const guests = new Guests();
-    const spec: LinkSpec = { kind: 'unix', path, server: false, reconnectSeconds: 1 };
+    const spec: StreamLinkSpec = { kind: 'unix', path, server: false, reconnectSeconds: 1 };
     const port = await dialQemu(spec, guests.onLink);
     expect(guests.links.length).toBe(0);
     const { sockets } = await fakeServer(path);
@@ -412,7 +412,7 @@ describe.skipIf(!haveQemu)("QEMU's own stream, its user network behind a hub as 
         cleanups.push(() => child.kill('SIGKILL'));
         return child;
       };
-      const spec: LinkSpec = { kind: 'unix', path, server, reconnectSeconds: server ? 0 : 1 };
+      const spec: StreamLinkSpec = { kind: 'unix', path, server, reconnectSeconds: server ? 0 : 1 };
       const port = await openQemuPort(spec, guests.onLink);
       cleanups.push(() => port.close());
       for (let n = 1; n <= 2; n++) {

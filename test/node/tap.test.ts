@@ -1,0 +1,117 @@
+import { closeSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { createMemory } from '../../src/base/memory.ts';
+import { loadLibc } from '../../src/node/libc.ts';
+import { openLinkPort } from '../../src/node/link-port.ts';
+import { openTap } from '../../src/node/tap.ts';
+import { faultOf, type TapSystem } from '../../src/node/tap-device.ts';
+import { tapNameFault } from '../../src/node/tap-name.ts';
+
+const never = (): Promise<unknown> => {
+  throw new Error('koffi is not asked for');
+};
+
+/** A koffi whose ioctl fails with `errno`. */
+const failing = (errno: number) => async () => ({
+  default: {
+    load: () => ({ func: () => () => -1 }),
+    errno: () => errno,
+    address: () => 0n,
+  },
+});
+
+const noKoffi = async (): Promise<unknown> => {
+  throw new Error("Cannot find package 'koffi' imported from usernet\nrequire stack");
+};
+
+function errorOf(name: string, system: Partial<TapSystem>, mtu?: number): Promise<string> {
+  const options = mtu === undefined ? { name } : { name, mtu };
+  return openTap(options, { platform: 'linux', importKoffi: never, ...system }).then(
+    () => 'none',
+    (error: Error) => error.message,
+  );
+}
+
+describe('a name that no device has', () => {
+  test.each([
+    ['', 'the name of the device is missing'],
+    ['a'.repeat(16), 'the name of the device is longer than 15 characters'],
+    ['a/b', 'the name of the device has characters that no device has'],
+    ['a b', 'the name of the device has characters that no device has'],
+    ['a:1', 'the name of the device has characters that no device has'],
+    ['tap%d', 'the name of the device has characters that no device has'],
+    ['\u00e4', 'the name of the device has characters that no device has'],
+    ['a\0', 'the name of the device has characters that no device has'],
+    ['..', 'the name of the device has characters that no device has'],
+  ])('%j', async (name, fault) => {
+    expect(tapNameFault(name)).toBe(fault);
+    expect(await errorOf(name, {})).toBe(`tap:${name}: ${fault}`);
+  });
+
+  test('one of 15 characters is none of these', () => {
+    expect(tapNameFault('abcdefghij-._@5')).toBeNull();
+  });
+});
+
+describe('one line that says what is missing', () => {
+  test('another system', async () => {
+    expect(await errorOf('tap0', { platform: 'darwin' })).toBe(
+      'tap:tap0: TAP devices are opened on Linux, this is darwin',
+    );
+  });
+
+  test('no koffi', async () => {
+    expect(await errorOf('tap0', { importKoffi: noKoffi })).toBe(
+      "tap:tap0: needs the package koffi: npm install koffi (Cannot find package 'koffi' imported from usernet)",
+    );
+  });
+
+  test('no driver', async () => {
+    const system = { importKoffi: failing(1), devicePath: '/dev/no-such-tun' };
+    expect(await errorOf('tap0', system)).toBe(
+      'tap:tap0: there is no /dev/no-such-tun: modprobe tun makes it',
+    );
+  });
+
+  // Any file that can be opened will do: the calls are ours.
+  test.each([
+    [1, "no permission: needs CAP_NET_ADMIN, or a device made for this user with 'ip tuntap add'"],
+    [16, 'the device is in use'],
+    [22, 'there is such a device, and it is no TAP of one queue'],
+    [77, 'the device cannot be made: error 77'],
+    [12, 'the device cannot be made: ENOMEM'],
+  ])('errno %i', async (errno, fault) => {
+    const system = { importKoffi: failing(errno), devicePath: '/dev/null' };
+    expect(await errorOf('tap0', system)).toBe(`tap:tap0: ${fault}`);
+  });
+
+  test('from --link too, and a fault out of its range is told before anything is opened', async () => {
+    const system = { importKoffi: noKoffi, platform: 'linux' };
+    const spec = { kind: 'tap', name: 'tap0' } as const;
+    await expect(openLinkPort(spec, () => {}, undefined, { system })).rejects.toThrow('npm install koffi');
+    await expect(openLinkPort({ ...spec, faults: { loss: 2 } }, () => {})).rejects.toThrow(RangeError);
+  });
+
+  test('a device that goes, and one that fails otherwise', () => {
+    expect(faultOf('error 77')).toBe('the device was deleted');
+    expect(faultOf('EFAULT')).toBe('the device fails: EFAULT');
+  });
+});
+
+describe.runIf(process.platform === 'linux')('the C library', () => {
+  test('addresses, errno, and descriptors', async () => {
+    const libc = await loadLibc();
+    const fds = new Int32Array(2);
+    expect(libc.pipe2(fds, 0o2000000)).toBe(0);
+    const { bytes } = createMemory(1 << 16, (buffer) => Buffer.from(buffer));
+    bytes.set(Buffer.from('through a pipe'), 100);
+    const at = libc.addressOf(bytes);
+    expect(libc.write(fds[1]!, at + 100, 14)).toBe(14);
+    expect(libc.read(fds[0]!, at + 65000, 100)).toBe(14);
+    expect(String.fromCharCode(...bytes.subarray(65000, 65014))).toBe('through a pipe');
+    expect(libc.dup3(fds[0]!, fds[1]!, 0)).toBe(fds[1]);
+    expect(libc.write(fds[1]!, at, 1)).toBe(-1);
+    expect(libc.errno()).toBe(9);
+    for (const fd of fds) closeSync(fd);
+  });
+});
