@@ -136,7 +136,7 @@ export class Cubic implements Congestion {
     const { delivered } = ack;
     // RFC 9406 4.3: only until ssthresh is known.
     if (this.ssthresh === MAX_WINDOW) {
-      if (limited) this.cwnd = Math.min(this.cwnd + this.hystart.growth(delivered, this.mss), MAX_WINDOW);
+      if (limited) this.cwnd = Math.min(this.cwnd + this.hystart.growth(delivered), MAX_WINDOW);
       // RFC 9438 4.10: then W_max is not known, cwnd_prior is cwnd, and the curve begins flat.
       if (this.hystart.onAck(ack)) {
         this.ssthresh = this.cwnd;

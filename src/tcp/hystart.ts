@@ -18,8 +18,6 @@ const MIN_RTT_DIVISOR = 8;
 const N_RTT_SAMPLE = 8;
 const CSS_GROWTH_DIVISOR = 4;
 const CSS_ROUNDS = 5;
-/** Most segments that one ACK adds to the window, for a sender that does not pace. */
-const L = 8;
 
 /** No round trip is known. */
 const UNKNOWN: Ms = -1;
@@ -35,10 +33,13 @@ export class HyStart {
   private cssBaselineMinRtt: Ms = UNKNOWN;
   private cssRounds = 0;
 
-  /** Bytes by which the window grows for `delivered` bytes. RFC 9406 4.2. */
-  growth(delivered: number, mss: number): number {
-    const whole = Math.min(delivered, L * mss);
-    return this.cssBaselineMinRtt === UNKNOWN ? whole : Math.floor(whole / CSS_GROWTH_DIVISOR);
+  /**
+   * Bytes by which the window grows for `delivered` bytes. RFC 9406 4.2. Deviates from 4.3, which recommends at most eight
+   * segments for an ACK where nothing paces: one ACK of a guest with receive offload stands for forty, and slow start
+   * over a way of 100 ms would take twenty times as long.
+   */
+  growth(delivered: number): number {
+    return this.cssBaselineMinRtt === UNKNOWN ? delivered : Math.floor(delivered / CSS_GROWTH_DIVISOR);
   }
 
   /** Takes an ACK of slow start; true when slow start is over: ssthresh is to be the window as it is. */
