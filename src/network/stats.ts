@@ -52,6 +52,8 @@ export interface TcpStats {
   readonly retransmittedBytes: number;
   readonly retransmits: number;
   readonly fastRetransmits: number;
+  readonly undone: number;
+  readonly tailLossProbes: number;
   readonly timeouts: number;
   readonly resetsOut: number;
   readonly challengeAcks: number;

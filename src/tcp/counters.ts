@@ -5,8 +5,12 @@ export class TcpCounters {
   /** Data bytes sent a second time or more. */
   retransmittedBytes = 0;
   retransmits = 0;
-  /** Times that three duplicate ACKs began a recovery. */
+  /** Recoveries that began without a timeout. */
   fastRetransmits = 0;
+  /** Recoveries, those of timeouts included, that turned out to have been none. */
+  undone = 0;
+  /** RFC 8985 7. */
+  tailLossProbes = 0;
   /** Times that the retransmission timer fired. */
   timeouts = 0;
   resetsOut = 0;

@@ -1,16 +1,21 @@
-// The acknowledgment field: RFC 9293 3.10.7.4 fifth, with RFC 5961 5, RFC 5681 3.2, RFC 6582 and RFC 6298.
+// The acknowledgment field: RFC 9293 3.10.7.4 fifth, with RFC 5961 5, and what SACK says beside it (RFC 2018, 2883). What
+// follows from it for what was lost is recovery.ts.
 
 import { type Ms, NEVER } from '../base/clock.ts';
 import { Flag } from '../wire/tcp.ts';
 import { challenge } from './input.ts';
+import { detectByTime, isBlock, noteDelivered, widenReordering } from './rack.ts';
+import * as recovery from './recovery.ts';
+import { AckWork } from './recovery.ts';
 import type { Segment } from './segment.ts';
+import { Sent } from './sent-log.ts';
 import { seqDiff, seqLeq, seqLt, seqMax } from './seq.ts';
+import { probeAcked } from './tail-probe.ts';
 import { setState, type Tcb } from './tcb.ts';
 import { armTimer } from './timers.ts';
 import { endedNormally } from './user.ts';
 
-/** RFC 5681 3.2: the third duplicate says that a segment is lost. */
-const DUPLICATES = 3;
+const work = new AckWork();
 
 /** False: the segment is to be dropped. */
 export function processAck(tcb: Tcb, segment: Segment, now: Ms): boolean {
@@ -21,11 +26,31 @@ export function processAck(tcb: Tcb, segment: Segment, now: Ms): boolean {
     challenge(tcb, now);
     return false;
   }
+  begin(tcb, segment, now);
+  const duplicate = isDuplicate(tcb, segment);
   if (seqLt(tcb.sndUna, ack)) takeNewAck(tcb, segment, now);
-  else if (isDuplicate(tcb, segment)) takeDuplicate(tcb, now);
-  // It may have been the ACK of our FIN, and the end.
-  if (tcb.state !== 'CLOSED') takeWindow(tcb, segment);
+  else if (duplicate && !tcb.sackPermitted) recovery.noteDuplicate(tcb, work);
+  if (tcb.state === 'CLOSED') return true;
+  if (tcb.sackPermitted && segment.options.sackBlocks > 0) takeSack(tcb, segment);
+  if (work.advanced || work.delivered > 0 || work.dsack) recover(tcb, segment, duplicate);
+  takeWindow(tcb, segment);
   return true;
+}
+
+function begin(tcb: Tcb, segment: Segment, now: Ms): void {
+  const { options } = segment;
+  work.now = now;
+  work.delivered = 0;
+  work.flight = recovery.pipe(tcb);
+  work.rtt = -1;
+  work.srtt = tcb.rtt.srtt;
+  work.advanced = false;
+  work.priorUna = tcb.sndUna;
+  work.resent = false;
+  work.dsack = false;
+  work.hasTsEcr = tcb.timestamps && options.hasTimestamps;
+  work.tsEcr = options.tsEcr;
+  work.highest = segment.ack;
 }
 
 /** RFC 5681 2: no data, no window change, nothing newer acknowledged, and something is out. */
@@ -39,37 +64,110 @@ function isDuplicate(tcb: Tcb, segment: Segment): boolean {
 }
 
 function takeNewAck(tcb: Tcb, segment: Segment, now: Ms): void {
-  const flight = tcb.flight;
-  const acked = seqDiff(segment.ack, tcb.sndUna);
+  const { ack } = segment;
+  const acked = seqDiff(ack, tcb.sndUna);
   const data = Math.min(acked, tcb.sendRing.length);
+  work.advanced = true;
+  forgetRecords(tcb, ack);
   measure(tcb, segment, now);
-  tcb.sndUna = segment.ack;
-  tcb.sndNxt = seqMax(tcb.sndNxt, tcb.sndUna);
-  tcb.resentEnd = seqMax(tcb.resentEnd, tcb.sndUna);
+  tcb.sndUna = ack;
+  tcb.sndNxt = seqMax(tcb.sndNxt, ack);
+  tcb.resentEnd = seqMax(tcb.resentEnd, ack);
   if (data > 0) tcb.sendRing.consume(data);
   tcb.retries = 0;
   // RFC 9293 3.8.6.2.1: what waits for a wider window waits for one RTO from here.
   tcb.probes = 0;
   tcb.persistAt = NEVER;
-  tcb.resendOne = false;
   tcb.probe = false;
-  if (tcb.inRecovery) recoveryAck(tcb, acked, now);
-  else {
-    tcb.dupAcks = 0;
-    tcb.congestion.onAck({ now, delivered: acked, flight, rtt: -1, srtt: tcb.rtt.srtt });
-  }
+  tcb.tlpDue = false;
+  tcb.tlpUnset = true;
   // Kept close: left behind by 2^31 bytes it would seem to lie ahead.
-  if (!tcb.inRecovery) tcb.recover = seqMax(tcb.recover, (tcb.sndUna - 1) | 0);
+  tcb.recover = seqMax(tcb.recover, (ack - 1) | 0);
   // RFC 6298 5.2, 5.3: off when everything is acknowledged, else from the start.
-  tcb.rtoAt = tcb.sndNxt === tcb.sndUna ? NEVER : now + tcb.rtt.rto;
+  tcb.rtoAt = tcb.sndNxt === ack ? NEVER : now + tcb.rtt.rto;
   if (acked > data) finAcknowledged(tcb, now);
   if (tcb.state === 'CLOSED') return;
   if (data > 0) tcb.user.onSendSpace();
   tcb.user.wantOutput();
 }
 
+/** Takes what `ack` acknowledges off the log. */
+function forgetRecords(tcb: Tcb, ack: number): void {
+  const { log } = tcb.recovery;
+  let records = 0;
+  while (log.count > 0 && log.endsBy(0, ack)) {
+    if (!log.is(0, Sent.Sacked)) {
+      work.delivered += log.len(0);
+      noteDelivered(tcb, 0, work);
+    }
+    log.shift();
+    records++;
+  }
+  if (log.count === 0) log.clear(ack);
+  else if (log.start !== ack) {
+    if (!log.is(0, Sent.Sacked)) work.delivered += seqDiff(ack, log.start);
+    log.trim(ack);
+  }
+  if (tcb.sackPermitted) return;
+  const counted = tcb.recovery.dupAcks;
+  recovery.forgetDuplicates(tcb, records);
+  work.delivered = Math.max(0, work.delivered - (counted - tcb.recovery.dupAcks) * tcb.sendMss);
+}
+
+/** The blocks of a SACK option. RFC 2018 5, RFC 2883 4: a first block of what had arrived before tells of a duplicate. */
+function takeSack(tcb: Tcb, segment: Segment): void {
+  const { sack, sackBlocks } = segment.options;
+  for (let n = 0; n < sackBlocks; n++) {
+    const left = sack[2 * n]!;
+    const right = sack[2 * n + 1]!;
+    if (n === 0 && isDsack(segment, left, right)) {
+      // Not for what was never sent.
+      if (seqLeq(right, tcb.sndMax)) takeDsack(tcb, right);
+    } else if (isBlock(tcb, left, right)) takeBlock(tcb, left, right);
+  }
+}
+
+function isDsack(segment: Segment, left: number, right: number): boolean {
+  if (!seqLt(left, right)) return false;
+  if (seqLeq(right, segment.ack)) return true;
+  const { sack, sackBlocks } = segment.options;
+  return sackBlocks > 1 && seqLeq(sack[2]!, left) && seqLeq(right, sack[3]!);
+}
+
+function takeDsack(tcb: Tcb, end: number): void {
+  work.dsack = true;
+  widenReordering(tcb);
+  recovery.undoByDsack(tcb, end, work.now);
+}
+
+function takeBlock(tcb: Tcb, left: number, right: number): void {
+  const { log } = tcb.recovery;
+  for (let i = log.from(left); i < log.count && log.endsBy(i, right); i++) {
+    if (!log.markSacked(i)) continue;
+    work.delivered += log.len(i);
+    noteDelivered(tcb, i, work);
+    work.highest = seqMax(work.highest, log.end(i));
+  }
+}
+
+/** What the ACK means for what is lost, and for the congestion window. */
+function recover(tcb: Tcb, segment: Segment, duplicate: boolean): void {
+  const state = tcb.recovery;
+  const { now } = work;
+  if (work.advanced) recovery.undoByTimestamp(tcb, work);
+  // Not before: what one ACK reports together may have arrived in any order.
+  if (seqLt(state.fack, work.highest)) state.fack = work.highest;
+  probeAcked(tcb, segment.ack, duplicate && segment.options.sackBlocks === 0, work);
+  const left = recovery.maybeLeave(tcb, now);
+  const lost = tcb.sackPermitted ? detectByTime(tcb, now) : recovery.detectByDuplicates(tcb, work);
+  if (state.log.lostBytes > 0) recovery.lossFound(tcb, now);
+  // The ACK that ends a recovery has set the window: it does not widen it as well.
+  if (!left || state.phase === 'recovery') recovery.adjustWindow(tcb, work, lost);
+  tcb.user.wantOutput();
+}
+
 /**
- * RFC 6298 by timestamps (RFC 7323 4) or by the one segment that is timed (Karn). Without a sample the timeout stays as
+ * RFC 6298 by timestamps (RFC 7323 4) or by the log, where nothing acknowledged was sent twice (Karn). Without a sample the timeout stays as
  * long as it was backed off: else a round trip longer than the RTO would never be measured.
  */
 function measure(tcb: Tcb, segment: Segment, now: Ms): void {
@@ -81,43 +179,7 @@ function measure(tcb: Tcb, segment: Segment, now: Ms): void {
     const rtt = (now + tcb.tsOffset - tsEcr) | 0;
     // An echo that is not ours, or from long ago, tells nothing.
     if (rtt >= 0 && rtt < 600_000) tcb.rtt.sample(rtt);
-  } else if (tcb.timing && seqLeq(tcb.timedSeq, segment.ack)) {
-    tcb.timing = false;
-    tcb.rtt.sample(now - tcb.timedAt);
-  }
-}
-
-/** RFC 6582 3.2, steps 3 and 5. */
-function recoveryAck(tcb: Tcb, acked: number, now: Ms): void {
-  if (seqLt(tcb.sndUna, tcb.recover)) {
-    tcb.resendOne = true;
-    const { congestion, sendMss } = tcb;
-    congestion.cwnd = Math.max(sendMss, congestion.cwnd - acked + (acked >= sendMss ? sendMss : 0));
-    return;
-  }
-  tcb.inRecovery = false;
-  tcb.dupAcks = 0;
-  tcb.congestion.onRecovered(now);
-  tcb.congestion.cwnd = Math.min(tcb.congestion.cwnd, Math.max(tcb.flight, tcb.sendMss) + tcb.sendMss);
-}
-
-/** RFC 6582 3.2, steps 2 and 4. */
-function takeDuplicate(tcb: Tcb, now: Ms): void {
-  tcb.dupAcks++;
-  if (tcb.inRecovery) {
-    tcb.congestion.cwnd += tcb.sendMss;
-    tcb.user.wantOutput();
-    return;
-  }
-  // RFC 6582 3.2 step 2: not for what was out before the last recovery ended.
-  if (tcb.dupAcks !== DUPLICATES || !seqLt(tcb.recover, tcb.sndUna)) return;
-  tcb.inRecovery = true;
-  tcb.recover = tcb.sndMax;
-  tcb.resendOne = true;
-  tcb.congestion.onLoss(tcb.flight, now);
-  tcb.congestion.cwnd = tcb.congestion.ssthresh + DUPLICATES * tcb.sendMss;
-  tcb.env.counters.fastRetransmits++;
-  tcb.user.wantOutput();
+  } else if (work.rtt >= 0 && !work.resent) tcb.rtt.sample(work.rtt);
 }
 
 /**
@@ -154,6 +216,8 @@ function finAcknowledged(tcb: Tcb, now: Ms): void {
 /** Everything off but the end of TIME-WAIT. RFC 9293 3.6.1; 10 s instead of 2 MSL: the guest is one hop away. */
 export function enterTimeWait(tcb: Tcb, now: Ms): void {
   tcb.rtoAt = NEVER;
+  tcb.reoAt = NEVER;
+  tcb.tlpAt = NEVER;
   tcb.persistAt = NEVER;
   tcb.keepaliveAt = NEVER;
   tcb.timeWaitEndsAt = now + tcb.env.timeWait;

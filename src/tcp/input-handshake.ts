@@ -164,6 +164,8 @@ function established(tcb: Tcb, segment: Segment, lost: boolean, now: Ms): void {
   tcb.sndNxt = tcb.sndUna;
   tcb.sndMax = tcb.sndUna;
   tcb.recover = tcb.iss;
+  tcb.recovery.log.clear(tcb.sndUna);
+  tcb.recovery.fack = tcb.sndUna;
   // RFC 6298 5.2: our SYN was all that was out.
   tcb.rtoAt = NEVER;
   tcb.retries = 0;
@@ -171,8 +173,7 @@ function established(tcb: Tcb, segment: Segment, lost: boolean, now: Ms): void {
     tcb.rtt.afterLostSyn();
     // RFC 5681 3.1: one segment at first.
     tcb.congestion.onTimeout(0, true, now);
-  } else if (tcb.timing) tcb.rtt.sample(now - tcb.timedAt);
-  tcb.timing = false;
+  } else tcb.rtt.sample(now - tcb.synSentAt);
   if (!segment.has(Flag.Syn)) {
     tcb.sndWnd = segment.wnd << tcb.sndWindShift;
     tcb.maxSndWnd = tcb.sndWnd;

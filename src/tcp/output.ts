@@ -6,21 +6,29 @@ import { finish } from '../wire/checksum.ts';
 import * as tcp from '../wire/tcp.ts';
 import { Flag } from '../wire/tcp.ts';
 import * as options from '../wire/tcp-options.ts';
+import { noteResent, pipe } from './recovery.ts';
 import { writeReset } from './reset.ts';
 import { MIN_TEXT, moreAcksDue, noteBareAck, sackLen, writeSack } from './sack-blocks.ts';
 import { seqDiff, seqLt, seqMax } from './seq.ts';
 import { maySendToUs } from './state.ts';
+import { armTailProbe, noteProbe } from './tail-probe.ts';
 import type { Tcb } from './tcb.ts';
 import { armTimer } from './timers.ts';
 import { advertise, advertiseInSyn, windowUpdateDue } from './window.ts';
 
 const TIMESTAMPS_LEN = 12;
+/** What is no record: text that comes behind all that is in the log, and a probe of a closed window, which is not in it. */
+const NEW = -1;
+const PROBE = -2;
+
 /** One segment to be sent. */
 export class SendPlan {
   kind: 'nothing' | 'syn' | 'data' | 'ack' | 'refusal' = 'nothing';
   seq = 0;
   /** Bytes of payload. */
   len = 0;
+  /** The record of the log that it sends again; NEW or PROBE. */
+  record = NEW;
   /** Flag bits. */
   flags = 0;
 }
@@ -45,13 +53,14 @@ export function output(tcb: Tcb, now: Ms): void {
 export function planSend(tcb: Tcb, to: SendPlan): boolean {
   to.kind = 'nothing';
   to.len = 0;
+  to.record = NEW;
   to.flags = Flag.Ack;
   if (tcb.refusalDue) {
     to.kind = 'refusal';
     to.seq = tcb.refusedAck;
     to.flags = Flag.Rst;
   } else if (tcb.state === 'SYN-SENT' || tcb.state === 'SYN-RECEIVED') planHandshake(tcb, to);
-  else if (!planAgain(tcb, to)) planNew(tcb, to);
+  else if (!planProbe(tcb, to) && !planLost(tcb, to) && !planTail(tcb, to)) planNew(tcb, to, false);
   if (to.kind === 'nothing' && mayAck(tcb)) {
     to.kind = 'ack';
     // RFC 9293 3.8.4: a keep-alive says a sequence number that was acknowledged before. A peer that waits for an ACK is
@@ -74,15 +83,16 @@ function planHandshake(tcb: Tcb, to: SendPlan): void {
   to.flags = tcb.state === 'SYN-SENT' ? Flag.Syn : Flag.Syn | Flag.Ack;
 }
 
-/** The oldest segment once more, or a probe of a closed window: one byte, or what a narrow window takes. */
-function planAgain(tcb: Tcb, to: SendPlan): boolean {
-  if (!tcb.resendOne && !tcb.probe) return false;
+/** A probe of a closed window: one byte, or what a narrow window takes. RFC 9293 3.8.6.1. */
+function planProbe(tcb: Tcb, to: SendPlan): boolean {
+  if (!tcb.probe) return false;
   const queued = tcb.sendRing.length;
-  const room = tcb.resendOne ? tcb.flight : Math.max(1, tcb.sndWnd);
+  const room = Math.max(1, tcb.sndWnd);
   const len = Math.min(queued, fullSegment(tcb), room);
   const fin = tcb.finQueued && !tcb.finAcked && len === queued && (room > queued || queued === 0);
   if (len === 0 && !fin) return false;
   to.kind = 'data';
+  to.record = PROBE;
   to.seq = tcb.sndUna;
   to.len = len;
   if (fin) to.flags |= Flag.Fin;
@@ -90,14 +100,47 @@ function planAgain(tcb: Tcb, to: SendPlan): boolean {
   return true;
 }
 
-function planNew(tcb: Tcb, to: SendPlan): void {
+/** The lowest that is lost. True also where the window has no room for it: nothing new goes before it. RFC 6675 4. */
+function planLost(tcb: Tcb, to: SendPlan): boolean {
+  const { log } = tcb.recovery;
+  const i = log.firstLost();
+  if (i < 0) return false;
+  const out = pipe(tcb);
+  // Where nothing is out no ACK will come to make room.
+  if (out === 0 || out + log.len(i) <= tcb.congestion.cwnd) planRecord(tcb, to, i);
+  return true;
+}
+
+function planRecord(tcb: Tcb, to: SendPlan, i: number): void {
+  const { log } = tcb.recovery;
+  const end = log.end(i);
+  const fin = tcb.finQueued && end === tcb.sndEnd ? 1 : 0;
+  to.kind = 'data';
+  to.record = i;
+  to.seq = log.seq(i);
+  to.len = log.len(i) - fin;
+  if (fin) to.flags |= Flag.Fin;
+  if (seqDiff(end, tcb.dataStart) - fin === tcb.sendRing.length && to.len > 0) to.flags |= Flag.Psh;
+}
+
+/** The tail loss probe: something new, else the last segment again. RFC 8985 7.3. */
+function planTail(tcb: Tcb, to: SendPlan): boolean {
+  if (!tcb.tlpDue) return false;
+  planNew(tcb, to, true);
+  if (to.kind === 'nothing') planRecord(tcb, to, tcb.recovery.log.count - 1);
+  return true;
+}
+
+/** `beyond`: one segment also where the congestion window has no room. */
+function planNew(tcb: Tcb, to: SendPlan, beyond: boolean): void {
   const sent = seqDiff(tcb.sndNxt, tcb.dataStart);
   const ahead = tcb.sendRing.length - sent;
   const finDue = tcb.finQueued && !tcb.finAcked;
   if (ahead < 0 || (ahead === 0 && !finDue)) return;
-  const room = Math.min(tcb.sndWnd, tcb.congestion.cwnd) - seqDiff(tcb.sndNxt, tcb.sndUna);
-  if (room <= 0) return;
   const full = fullSegment(tcb);
+  const window = tcb.sndWnd - seqDiff(tcb.sndNxt, tcb.sndUna);
+  const room = Math.min(window, beyond ? full : tcb.congestion.cwnd - pipe(tcb));
+  if (room <= 0 || tcb.recovery.log.isFull) return;
   const len = Math.min(ahead, full, room);
   // RFC 9293 3.8.6.2.1: no small segment because of a narrow window, unless it is half of the widest one seen. Without
   // Nagle's algorithm: the guest's peer has done its own, or wanted none (RFC 9293 SHLD-7, MUST-17).
@@ -112,7 +155,12 @@ function planNew(tcb: Tcb, to: SendPlan): void {
 
 /** Payload bytes of a full segment with the options that it will carry now. RFC 6691. */
 function fullSegment(tcb: Tcb): number {
-  return tcb.sendMss - sackLen(tcb, tcb.sendMss - MIN_TEXT);
+  return tcb.sendMss - sackLen(tcb, sackRoom(tcb, 0));
+}
+
+/** Room for SACK blocks beside so much text: what is sent again goes as it was, with the blocks that fit beside it. */
+function sackRoom(tcb: Tcb, textLen: number): number {
+  return tcb.sendMss - Math.max(textLen, MIN_TEXT);
 }
 
 function emit(tcb: Tcb, what: SendPlan, now: Ms): boolean {
@@ -120,7 +168,7 @@ function emit(tcb: Tcb, what: SendPlan, now: Ms): boolean {
   const isSyn = what.kind === 'syn';
   const optionsLen = isSyn
     ? synOptionsLen(tcb)
-    : (tcb.timestamps ? TIMESTAMPS_LEN : 0) + sackLen(tcb, tcb.sendMss - MIN_TEXT);
+    : (tcb.timestamps ? TIMESTAMPS_LEN : 0) + sackLen(tcb, sackRoom(tcb, what.len));
   const header = tcp.MIN_HEADER_LEN + optionsLen;
   const at = tcb.out.reserve(header + what.len);
   if (at < 0) return false;
@@ -130,7 +178,7 @@ function emit(tcb: Tcb, what: SendPlan, now: Ms): boolean {
   const window = isSyn ? advertiseInSyn(tcb) : advertise(tcb);
   tcp.write(v, at, tcb.ownPort, tcb.peerPort, what.seq, ack, header, what.flags, window);
   if (isSyn) writeSynOptions(tcb, at + tcp.MIN_HEADER_LEN, now);
-  else writeOptions(tcb, at + tcp.MIN_HEADER_LEN, now);
+  else writeOptions(tcb, at + tcp.MIN_HEADER_LEN, what.len, now);
   let sum = tcb.pseudoSum + header + what.len + memory.sum(at, header);
   if (what.len > 0) sum += tcb.sendRing.copySum(at + header, seqDiff(what.seq, tcb.dataStart), what.len);
   tcp.setChecksum(v, at, finish(sum));
@@ -160,42 +208,60 @@ function noteSent(tcb: Tcb, what: SendPlan, now: Ms): void {
   tcb.lastAckSent = tcb.rcvNxt;
   if (what.kind === 'ack') return;
   const end = (what.seq + what.len + (what.flags & Flag.Syn ? 1 : 0) + (what.flags & Flag.Fin ? 1 : 0)) | 0;
-  if (seqLt(what.seq, tcb.sndMax)) {
+  const again = seqLt(what.seq, tcb.sndMax);
+  if (again) {
     counters.retransmits++;
     tcb.retransmits++;
     counters.retransmittedBytes += what.len;
     tcb.resentEnd = seqMax(tcb.resentEnd, end);
     tcb.resentTs = (now + tcb.tsOffset) | 0;
-    // Karn's rule: a segment sent twice is not timed.
-    if (tcb.timing && seqLt(what.seq, tcb.timedSeq)) tcb.timing = false;
-  } else if (!tcb.timing && (!tcb.timestamps || what.kind === 'syn')) {
-    tcb.timing = true;
-    tcb.timedSeq = end;
-    tcb.timedAt = now;
-  }
+  } else if (what.kind === 'syn') tcb.synSentAt = now;
   tcb.lastSentAt = now;
   tcb.sndMax = seqMax(tcb.sndMax, end);
-  // A probe or a single retransmission does not move sndNxt: what it carried is sent again until it is acknowledged.
-  if (tcb.resendOne || tcb.probe) {
-    if (tcb.resendOne && tcb.rtoAt !== NEVER) tcb.rtoAt = now + tcb.rtt.rto;
-    tcb.resendOne = false;
+  if (what.kind === 'syn') tcb.sndNxt = end;
+  else noteText(tcb, what, end, again, now);
+}
+
+/** Books text or FIN in the log, a probe of a closed window apart: what it carried is sent again until it is acknowledged. */
+function noteText(tcb: Tcb, what: SendPlan, end: number, again: boolean, now: Ms): void {
+  const { recovery } = tcb;
+  if (what.record === PROBE) {
     tcb.probe = false;
-  } else tcb.sndNxt = seqMax(tcb.sndNxt, end);
+    return;
+  }
+  if (recovery.phase === 'recovery') recovery.prrOut += what.len;
+  if (what.record === NEW) {
+    recovery.log.push(end, now, again);
+    tcb.sndNxt = end;
+    tcb.tlpUnset = true;
+  } else {
+    noteResent(tcb, what.record, now);
+    // RFC 6675 5 step 4.3: the oldest gets a whole timeout again.
+    if (what.record === 0 && tcb.rtoAt !== NEVER) tcb.rtoAt = now + tcb.rtt.rto;
+  }
+  if (tcb.tlpDue) noteProbe(tcb, what.record !== NEW);
 }
 
 /** The retransmission timer runs while something is out, the persist timer while the window holds something back. */
 function armAfterOutput(tcb: Tcb, now: Ms): void {
+  const { log } = tcb.recovery;
   if (tcb.sndNxt !== tcb.sndUna) {
-    if (tcb.rtoAt === NEVER) tcb.rtoAt = now + tcb.rtt.rto;
+    // A link without room is no silence of the peer.
+    if (tcb.linkBlocked && log.firstLost() === 0) tcb.rtoAt = NEVER;
+    else if (tcb.rtoAt === NEVER) tcb.rtoAt = now + tcb.rtt.rto;
     tcb.persistAt = NEVER;
     tcb.probes = 0;
+    if (tcb.tlpUnset) armTailProbe(tcb, now);
   } else {
     tcb.rtoAt = NEVER;
+    tcb.reoAt = NEVER;
+    tcb.tlpAt = NEVER;
     const waiting = tcb.synAcked && tcb.sndEnd !== tcb.sndNxt && !tcb.linkBlocked;
     // RFC 9293 3.8.6.1: the first probe after one RTO, then ever slower.
     if (!waiting) tcb.persistAt = NEVER;
     else if (tcb.persistAt === NEVER) tcb.persistAt = now + Math.min(tcb.rtt.rto * 2 ** tcb.probes, 60_000);
   }
+  tcb.tlpUnset = false;
   armTimer(tcb);
 }
 
@@ -224,9 +290,9 @@ function writeSynOptions(tcb: Tcb, at: number, now: Ms): void {
   if (asked || tcb.windowScaling) options.writeWindowScale(v, end, tcb.rcvWindShift);
 }
 
-function writeOptions(tcb: Tcb, at: number, now: Ms): void {
+function writeOptions(tcb: Tcb, at: number, textLen: number, now: Ms): void {
   const v = tcb.env.arena.memory.view;
   let end = at;
   if (tcb.timestamps) end = options.writeTimestamps(v, end, (now + tcb.tsOffset) | 0, tcb.tsRecent);
-  writeSack(tcb, end, tcb.sendMss - MIN_TEXT);
+  writeSack(tcb, end, sackRoom(tcb, textLen));
 }

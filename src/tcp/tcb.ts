@@ -27,8 +27,9 @@
 // moves left (SHLD-14: a TCP should not shrink the window). An advertised window is a promise and not a reservation:
 // where the arena cannot keep it, the segment is dropped unacknowledged and counted.
 //
-// Loss. RFC 6298 timer, three duplicate ACKs and NewReno (RFC 5681, 6582) behind the Congestion interface. After a
-// timeout sndNxt goes back to sndUna and slow start sends on from there; sndMax remembers how far we had been.
+// Loss. A log of what is out (sent-log.ts), RACK and a tail loss probe (RFC 8985) where the peer says SACK, duplicate ACKs
+// (RFC 6582) where it does not, the RFC 6298 timer behind both, and one way to send again what is lost (recovery.ts). How
+// wide the window is the Congestion interface says.
 //
 // Deadlines are fields, in ms on the network's clock, NEVER when off. One Timer per connection stands at the earliest
 // of them; timers.ts maps what is due to what is done.
@@ -46,7 +47,9 @@ import { Timer, type Timers } from '../base/timers.ts';
 import type { Congestion } from './congestion.ts';
 import type { TcpCounters } from './counters.ts';
 import { Gaps } from './gaps.ts';
+import { Recovery } from './recovery.ts';
 import { Rtt } from './rtt.ts';
+import { Sent } from './sent-log.ts';
 import { seqDiff, seqLeq, seqMin } from './seq.ts';
 import { type Event, nextState, type State } from './state.ts';
 import { timerFired } from './timers.ts';
@@ -123,9 +126,9 @@ export class Tcb {
   readonly iss: number;
   /** Oldest unacknowledged. Never moves back. */
   sndUna: number;
-  /** Next to send. Goes back to sndUna when the retransmission timer fires. */
+  /** Next to send. Goes back to sndUna when the peer has taken its window back, and a lost SYN is to go again. */
   sndNxt: number;
-  /** Highest sndNxt ever reached: what an ACK may acknowledge. */
+  /** Highest ever sent: what an ACK may acknowledge. Ahead of sndNxt by a window probe, or where that went back. */
   sndMax: number;
   /** The peer's window, scaled. */
   sndWnd = 0;
@@ -184,9 +187,9 @@ export class Tcb {
   outOfOrderRun = 0;
   /** The SYN-ACK waits until the user has what the guest asked for: accept(). */
   synAckHeld = false;
-  /** Send the oldest segment again, once, whatever sndNxt is: fast retransmit, partial ACK, or a window probe. */
-  resendOne = false;
+  /** A probe of the closed window is due, or one for the end of what is out. */
   probe = false;
+  tlpDue = false;
   keepaliveDue = false;
   /** The peer acknowledged in the handshake what we never sent: a reset with this number tells it. */
   refusalDue = false;
@@ -200,14 +203,11 @@ export class Tcb {
   // Congestion and timing.
   readonly congestion: Congestion;
   readonly rtt = new Rtt();
-  dupAcks = 0;
-  /** In fast recovery until sndUna reaches `recover`. RFC 6582. */
-  inRecovery = false;
+  readonly recovery = new Recovery();
+  /** Where the recovery that is under way, or the last one, ends: sndMax when it began. RFC 6582 3.2. */
   recover: number;
-  /** The one segment whose round trip is timed, without timestamps. */
-  timing = false;
-  timedSeq = 0;
-  timedAt: Ms = 0;
+  /** When our SYN was sent first: the first round trip. */
+  synSentAt: Ms = 0;
   /** End of what was sent twice, and the timestamp clock when that was done last. */
   resentEnd: number;
   resentTs = 0;
@@ -221,6 +221,11 @@ export class Tcb {
 
   // Deadlines.
   rtoAt: Ms = NEVER;
+  /** When what may only be late is lost (RFC 8985 6.2), and when to probe for the end of what is out (7.2). */
+  reoAt: Ms = NEVER;
+  tlpAt: Ms = NEVER;
+  /** Something new was sent or acknowledged: tlpAt is to be set anew. */
+  tlpUnset = false;
   persistAt: Ms = NEVER;
   keepaliveAt: Ms = NEVER;
   timeWaitEndsAt: Ms = NEVER;
@@ -265,11 +270,6 @@ export class Tcb {
   get bareSeq(): number {
     return seqMin(this.sndMax, (this.sndUna + this.sndWnd) | 0);
   }
-
-  /** Bytes of sequence space that are out and not acknowledged. */
-  get flight(): number {
-    return seqDiff(this.sndMax, this.sndUna);
-  }
 }
 
 /** The only writer of tcb.state. RFC 9293 figure 5. */
@@ -286,6 +286,7 @@ export function checkTcb(tcb: Tcb): void {
   assert(seqLeq(tcb.sndMax, tcb.sndEnd) || tcb.state === 'CLOSED', 'sndMax <= end of the queue');
   assert(seqLeq(tcb.sndUna, (tcb.recover + 1) | 0), 'recover keeps up with sndUna');
   assert(seqLeq(tcb.recover, tcb.sndMax), 'recover <= sndMax');
+  checkLog(tcb);
   assert(seqLeq(tcb.rcvNxt, tcb.rcvAdv), 'rcvNxt <= rcvAdv');
   assert(tcb.recvRing.length <= tcb.recvRing.limit, 'receive ring within its limit');
   assert(seqDiff(tcb.rcvAdv, tcb.rcvNxt) <= tcb.recvRing.room, 'the ring has room for the window');
@@ -295,4 +296,20 @@ export function checkTcb(tcb: Tcb): void {
     'a gap before the first early range',
   );
   assert(!tcb.finAcked || tcb.sendRing.length === 0, 'FIN acknowledged after all data');
+}
+
+/** The log holds exactly what is between sndUna and sndNxt, and its sums are right. */
+function checkLog(tcb: Tcb): void {
+  const { log } = tcb.recovery;
+  if (!tcb.synAcked || tcb.state === 'CLOSED') return;
+  let sacked = 0;
+  let lost = 0;
+  for (let i = 0; i < log.count; i++) {
+    assert(log.len(i) > 0, 'a record holds something');
+    if (log.is(i, Sent.Sacked)) sacked += log.len(i);
+    else if (log.is(i, Sent.Lost)) lost += log.len(i);
+  }
+  assert(log.start === tcb.sndUna, 'the log begins at sndUna');
+  assert((log.count === 0 ? log.start : log.end(log.count - 1)) === tcb.sndNxt, 'the log ends at sndNxt');
+  assert(sacked === log.sackedBytes && lost === log.lostBytes, 'the sums of the log');
 }

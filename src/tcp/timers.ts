@@ -1,7 +1,10 @@
 // Deadlines and what they do. One Timer per connection, at the earliest of its deadlines (RFC 9293 3.8.1, 3.8.4, 3.8.6).
 
 import { type Ms, NEVER } from '../base/clock.ts';
+import { detectByTime } from './rack.ts';
+import { lossFound, reduceInProportion, timedOut } from './recovery.ts';
 import { seqDiff } from './seq.ts';
+import { probeTail } from './tail-probe.ts';
 import { setState, type Tcb } from './tcb.ts';
 import { end, endedNormally } from './user.ts';
 
@@ -25,7 +28,8 @@ const SHRINK_AFTER: Ms = 1000;
 
 /** Puts the connection's timer at its earliest deadline. */
 export function armTimer(tcb: Tcb): void {
-  const at = Math.min(tcb.rtoAt, tcb.persistAt, tcb.keepaliveAt, tcb.timeWaitEndsAt, tcb.shrinkAt);
+  const soon = Math.min(tcb.rtoAt, tcb.reoAt, tcb.tlpAt, tcb.persistAt);
+  const at = Math.min(soon, tcb.keepaliveAt, tcb.timeWaitEndsAt, tcb.shrinkAt);
   if (at !== tcb.timer.at) tcb.env.timers.arm(tcb.timer, at);
 }
 
@@ -38,6 +42,10 @@ export function timerFired(tcb: Tcb, now: Ms): void {
   }
   if (tcb.rtoAt <= now) retransmit(tcb, now);
   else if (tcb.persistAt <= now) probe(tcb, now);
+  else {
+    if (tcb.reoAt <= now) reorderingOver(tcb, now);
+    if (tcb.tlpAt <= now) probeTail(tcb, now);
+  }
   if (tcb.state !== 'CLOSED' && tcb.keepaliveAt <= now) keepalive(tcb, now);
   if (tcb.state === 'CLOSED') return;
   if (tcb.shrinkAt <= now) shrink(tcb, now);
@@ -62,7 +70,7 @@ function isHalfClosed(tcb: Tcb): boolean {
   return tcb.finQueued || tcb.peerFinSeen;
 }
 
-/** RFC 6298 5.4 to 5.6: the earliest segment again, twice the timeout, and slow start. */
+/** RFC 6298 5.4 to 5.6: the earliest segment again, and twice the timeout. */
 function retransmit(tcb: Tcb, now: Ms): void {
   tcb.rtoAt = NEVER;
   tcb.retries++;
@@ -78,16 +86,19 @@ function retransmit(tcb: Tcb, now: Ms): void {
   }
   tcb.env.counters.timeouts++;
   tcb.rtt.backOff();
-  if (tcb.synAcked) {
-    tcb.congestion.onTimeout(tcb.flight, tcb.retries > 1, now);
-    // RFC 6582 3.2 step 4: duplicate ACKs of what was out do not begin another recovery.
-    tcb.recover = tcb.sndMax;
-    tcb.inRecovery = false;
-    tcb.dupAcks = 0;
-  }
-  tcb.timing = false;
-  tcb.resendOne = false;
-  tcb.sndNxt = tcb.sndUna;
+  tcb.reoAt = NEVER;
+  tcb.tlpAt = NEVER;
+  tcb.tlpDue = false;
+  if (tcb.synAcked) timedOut(tcb, now);
+  else tcb.sndNxt = tcb.sndUna;
+  tcb.user.wantOutput();
+}
+
+/** What was only late may be lost by now. RFC 8985 6.3. */
+function reorderingOver(tcb: Tcb, now: Ms): void {
+  if (!detectByTime(tcb, now)) return;
+  lossFound(tcb, now);
+  if (tcb.recovery.phase === 'recovery') reduceInProportion(tcb, 0, false, true);
   tcb.user.wantOutput();
 }
 
@@ -123,6 +134,7 @@ function keepalive(tcb: Tcb, now: Ms): void {
 }
 
 function shrink(tcb: Tcb, now: Ms): void {
+  tcb.recovery.log.shrink();
   const sent = tcb.sendRing.shrink();
   const received = tcb.gaps.count === 0 && tcb.recvRing.shrink();
   tcb.shrinkAt = sent && received ? NEVER : now + SHRINK_AFTER;

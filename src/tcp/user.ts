@@ -86,6 +86,8 @@ export function endedNormally(tcb: Tcb): void {
 
 function stop(tcb: Tcb): void {
   tcb.rtoAt = NEVER;
+  tcb.reoAt = NEVER;
+  tcb.tlpAt = NEVER;
   tcb.persistAt = NEVER;
   tcb.keepaliveAt = NEVER;
   tcb.timeWaitEndsAt = NEVER;

@@ -8,6 +8,8 @@ const tcp = {
   retransmittedBytes: 0,
   retransmits: 0,
   fastRetransmits: 0,
+  undone: 0,
+  tailLossProbes: 0,
   timeouts: 0,
   resetsOut: 3,
   challengeAcks: 0,

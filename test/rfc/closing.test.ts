@@ -192,13 +192,14 @@ describe('our FIN', () => {
     expect(tcb.state).toBe('FIN-WAIT-2');
   });
 
-  test('is sent again with the data in front of it', () => {
+  test('is sent again behind the data in front of it', () => {
     const { guest, host, clock, tcb } = established();
     host.gives('abc');
     host.closes();
     guest.takesAll();
     clock.advance(tcb.rtt.rto);
-    guest.expects({ flags: 'FA', seq: 1, text: 'abc' });
+    guest.expects({ flags: 'A', seq: 1, text: 'abc' });
+    guest.expects({ flags: 'FA', seq: 4, len: 0 });
     guest.sends({ ack: 4 });
     clock.advance(tcb.rtt.rto);
     guest.expects({ flags: 'FA', seq: 4, len: 0 });
@@ -207,14 +208,16 @@ describe('our FIN', () => {
   });
 
   test('is recovered by fast retransmit with the segment it rides on', () => {
-    const { guest, host } = established();
-    host.gives('x'.repeat(1460 * 2));
+    const { guest, host } = established({ windShift: -1, wnd: 1460 });
+    host.gives('x'.repeat(1460 * 5));
     host.closes();
-    guest.takesAll();
-    for (let i = 0; i < 3; i++) guest.sends({ ack: 1 });
-    guest.expects({ seq: 1, len: 1460, flags: 'A' });
-    guest.sends({ ack: 1461 });
-    guest.expects({ seq: 1461, len: 1460, flags: 'FA' });
+    guest.expects({ seq: 1, len: 1460 });
+    guest.sends({ ack: 1461, wnd: 65_535 });
+    expect(guest.takesAll().at(-1)).toMatchObject({ seq: 1 + 4 * 1460, flags: 'FA' });
+    for (let i = 0; i < 3; i++) guest.sends({ ack: 1461, wnd: 65_535 });
+    guest.expects({ seq: 1461, len: 1460, flags: 'A' });
+    guest.sends({ ack: 1 + 4 * 1460, wnd: 65_535 });
+    guest.expects({ seq: 1 + 4 * 1460, len: 1460, flags: 'FA' });
   });
 
   test('waits behind what the window holds back', () => {

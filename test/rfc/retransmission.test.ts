@@ -128,7 +128,7 @@ describe('RFC 5681 3.2, RFC 6582: fast retransmit and recovery', () => {
     const { guest, tcb, counters } = tenInFlight();
     guest.sends({ ack: 1 });
     guest.sends({ ack: 1 });
-    guest.expectsNothing();
+    guest.takesAll();
     guest.sends({ ack: 1 });
     guest.expects({ seq: 1, len: 1460 });
     guest.expectsNothing();
@@ -136,30 +136,38 @@ describe('RFC 5681 3.2, RFC 6582: fast retransmit and recovery', () => {
     expect(tcb.congestion.ssthresh).toBe(5 * 1460);
   });
 
-  test('further duplicates let new segments out', () => {
+  test('RFC 3042 2: each of the first two duplicates lets a new segment out', () => {
+    const { guest, tcb } = tenInFlight();
+    for (const seq of [14_601, 16_061]) {
+      guest.sends({ ack: 1 });
+      guest.expects({ seq, len: 1460 });
+      guest.expectsNothing();
+    }
+    expect(tcb.congestion.cwnd).toBe(14_600);
+  });
+
+  test('RFC 6937 3: the third sends the first segment again, further ones a new one in proportion', () => {
     const { guest } = tenInFlight();
-    for (let i = 0; i < 9; i++) guest.sends({ ack: 1 });
-    const sent = guest.takesAll();
-    expect(sent[0]!.seq).toBe(1);
-    expect(sent.slice(1).map(({ seq }) => seq)).toEqual(
-      [14_601, 16_061, 17_521, 18_981].slice(0, sent.length - 1),
-    );
-    expect(sent.length).toBeGreaterThan(3);
+    const sent = Array.from({ length: 9 }, () => {
+      guest.sends({ ack: 1 });
+      return guest.takesAll().map(({ seq }) => seq);
+    });
+    expect(sent.slice(2, 8)).toEqual([[1], [], [], [], [], [17_521]]);
   });
 
   test('RFC 6582 3.2 step 3: a partial ACK sends the next hole, a full one ends the recovery', () => {
     const { guest, tcb } = tenInFlight();
     for (let i = 0; i < 3; i++) guest.sends({ ack: 1 });
-    guest.expects({ seq: 1 });
+    expect(guest.takesAll().at(-1)).toMatchObject({ seq: 1, len: 1460 });
     guest.sends({ ack: 1461 });
     expect(guest.takesAll()[0]).toMatchObject({ seq: 1461, len: 1460 });
     guest.sends({ ack: 4381 });
     expect(guest.takesAll()[0]).toMatchObject({ seq: 4381, len: 1460 });
-    expect(tcb.inRecovery).toBe(true);
+    expect(tcb.recovery.phase).toBe('recovery');
     guest.sends({ ack: 1 + 30 * 1460 - 14_600 });
     guest.takesAll();
     guest.sends({ ack: (tcb.recover - tcb.iss) | 0 });
-    expect(tcb.inRecovery).toBe(false);
+    expect(tcb.recovery.phase).toBe('open');
     expect(tcb.congestion.cwnd).toBeLessThanOrEqual(tcb.congestion.ssthresh);
   });
 

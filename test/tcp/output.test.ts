@@ -18,8 +18,8 @@ function planOf({ tcb }: TcpPeer): string {
 }
 
 function stateOf(tcb: TcpPeer['tcb']): object {
-  const { sndUna, sndNxt, sndMax, rcvNxt, rcvAdv, ackPending, probe, resendOne, state } = tcb;
-  return { sndUna, sndNxt, sndMax, rcvNxt, rcvAdv, ackPending, probe, resendOne, state };
+  const { sndUna, sndNxt, sndMax, rcvNxt, rcvAdv, ackPending, probe, tlpDue, state } = tcb;
+  return { sndUna, sndNxt, sndMax, rcvNxt, rcvAdv, ackPending, probe, tlpDue, state };
 }
 
 /** A connection whose output the test asks for itself. */
@@ -59,14 +59,13 @@ describe('what to send next', () => {
     expect(planOf(one)).toBe('data 1+5 psh ack');
   });
 
-  test('the oldest segment before anything new', () => {
+  test('what is lost before anything new', () => {
     const peer = established();
     peer.host.gives(pattern(20_000));
     peer.host.wantOutput = () => {};
-    peer.tcb.resendOne = true;
-    expect(planOf(peer)).toBe('data 1+1460 ack');
-    peer.tcb.resendOne = false;
     expect(planOf(peer)).toBe('nothing');
+    peer.tcb.recovery.log.markLost(0);
+    expect(planOf(peer)).toBe('data 1+1460 ack');
   });
 
   test('a probe: one byte into a closed window', () => {

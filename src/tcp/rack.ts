@@ -1,0 +1,102 @@
+// RACK, RFC 8985: a segment is lost when one that was sent later has arrived, and it should have by then. "Should have"
+// is its own time since it was sent against the round trip of the later one, and a reordering window that is zero
+// where nothing was ever reordered and three segments have arrived behind the hole, and grows when D-SACK says that we
+// were too quick. Times are whole milliseconds; of two segments of one millisecond the higher was sent later.
+
+import { type Ms, NEVER } from '../base/clock.ts';
+import type { AckWork } from './recovery.ts';
+import { Sent } from './sent-log.ts';
+import { seqLeq, seqLt } from './seq.ts';
+import type { Tcb } from './tcb.ts';
+
+/** RFC 5681: as many segments behind a hole, and it is one. */
+const DUP_THRESH = 3;
+/** RFC 8985 6.2 step 4: recoveries without a D-SACK until the window is small again. */
+const PERSIST = 16;
+/** The smallest round trip is forgotten after so long: the way may have changed. */
+const MIN_RTT_LIFE: Ms = 300_000;
+
+/** Record `i` of the log has just been reported. RFC 8985 6.2, steps 1 to 3. */
+export function noteDelivered(tcb: Tcb, i: number, work: AckWork): void {
+  const { recovery } = tcb;
+  const { log } = recovery;
+  const sentAt = log.sentAt(i);
+  const end = log.end(i);
+  const elapsed = (work.now - sentAt) | 0;
+  if (log.is(i, Sent.Resent)) {
+    work.resent = true;
+    // It may be the first sending that arrived.
+    if (work.hasTsEcr && seqLt(work.tsEcr, (sentAt + tcb.tsOffset) | 0)) return;
+    if (elapsed < recovery.minRtt) return;
+  } else {
+    if (seqLt(end, recovery.fack)) recovery.reordered = true;
+    work.rtt = elapsed;
+    noteMinRtt(tcb, elapsed, work.now);
+  }
+  if (recovery.rackRtt >= 0 && !isLater(sentAt, end, recovery.rackAt, recovery.rackEnd)) return;
+  recovery.rackRtt = elapsed;
+  recovery.rackAt = sentAt;
+  recovery.rackEnd = end;
+}
+
+function noteMinRtt(tcb: Tcb, rtt: Ms, now: Ms): void {
+  const { recovery } = tcb;
+  if (recovery.minRtt >= 0 && rtt > recovery.minRtt && now - recovery.minRttAt < MIN_RTT_LIFE) return;
+  recovery.minRtt = rtt;
+  recovery.minRttAt = now;
+}
+
+/** Was what ends at `end` and left at `at` sent after the other? */
+function isLater(at: number, end: number, otherAt: number, otherEnd: number): boolean {
+  const ahead = (at - otherAt) | 0;
+  return ahead > 0 || (ahead === 0 && seqLt(otherEnd, end));
+}
+
+/** A D-SACK has come: we were too quick. RFC 8985 6.2 step 4, once a round trip. */
+export function widenReordering(tcb: Tcb): void {
+  const { recovery } = tcb;
+  if (recovery.dsackRound && seqLt(tcb.sndUna, recovery.dsackRoundEnd)) return;
+  recovery.dsackRound = true;
+  recovery.dsackRoundEnd = tcb.sndNxt;
+  recovery.reoWndMult = Math.min(recovery.reoWndMult + 1, 255);
+  recovery.reoWndPersist = PERSIST;
+}
+
+/** Marks what is lost by now, and arms the reordering timer for what may be soon. RFC 8985 6.2 step 5. */
+export function detectByTime(tcb: Tcb, now: Ms): boolean {
+  const { recovery } = tcb;
+  const { log, rackAt, rackEnd, rackRtt } = recovery;
+  tcb.reoAt = NEVER;
+  if (rackRtt < 0) return false;
+  const patience = rackRtt + reorderingWindow(tcb);
+  let wait: Ms = 0;
+  let found = false;
+  for (let i = 0; i < log.count; i++) {
+    const sentAt = log.sentAt(i);
+    if (!isLater(rackAt, rackEnd, sentAt, log.end(i))) {
+      // What lies behind a segment that was sent once was sent after it.
+      if (!log.is(i, Sent.Resent)) break;
+      continue;
+    }
+    if (log.is(i, Sent.Sacked | Sent.Lost)) continue;
+    const remaining = patience - ((now - sentAt) | 0);
+    if (remaining <= 0) {
+      log.markLost(i);
+      found = true;
+    } else if (remaining > wait) wait = remaining;
+  }
+  if (wait > 0) tcb.reoAt = now + wait;
+  return found;
+}
+
+function reorderingWindow(tcb: Tcb): Ms {
+  const { recovery } = tcb;
+  if (!recovery.reordered && (recovery.phase !== 'open' || recovery.log.sackedCount >= DUP_THRESH)) return 0;
+  const quarters = Math.ceil((recovery.reoWndMult * Math.max(recovery.minRtt, 0)) / 4);
+  return Math.max(1, Math.min(quarters, Math.ceil(tcb.rtt.srtt)));
+}
+
+/** Is [left, right) a block of what is out? RFC 2018 3, and nothing that was never sent. */
+export function isBlock(tcb: Tcb, left: number, right: number): boolean {
+  return seqLt(left, right) && seqLeq(right, tcb.sndNxt) && seqLt(tcb.sndUna, right);
+}

@@ -1,0 +1,264 @@
+// Loss recovery: what is believed lost, how it is sent again, and when that was a mistake.
+//
+// The log (sent-log.ts) knows what is out. Each ACK takes records off it or marks them Sacked; then whoever looks for
+// losses marks records Lost: rack.ts where the peer says SACK, duplicate ACKs where it does not (RFC 6582), or the
+// retransmission timer. What is Lost is sent again by output(), the lowest first, before anything new, as far as the
+// congestion window is wider than `pipe`, the bytes believed to be in the network. So there is one rule for sending, and
+// limited transmit (RFC 3042) falls out of it: what has arrived has left the pipe.
+//
+//   open      nothing is known to be lost
+//   recovery  something was lost, and ACKs still come. Until sndUna reaches `recover` the window goes down to ssthresh in
+//             proportion to what arrives (PRR, RFC 6937)
+//   loss      the retransmission timer has fired: all that has not arrived is Lost, and slow start begins with one
+//             segment
+//
+// Without SACK each duplicate ACK says that some segment has left the network; `dupAcks` stands for the marks.
+//
+// A recovery that was none is undone: when the first ACK of what was sent again echoes a time before that (Eifel, RFC
+// 3522, 4015), or when D-SACK (RFC 2883) reports each retransmission as a duplicate.
+
+import { type Ms, NEVER } from '../base/clock.ts';
+import type { AckSample } from './congestion.ts';
+import { Sent, SentLog } from './sent-log.ts';
+import { seqDiff, seqLeq, seqLt } from './seq.ts';
+import type { Tcb } from './tcb.ts';
+
+/** RFC 5681 3.2: the third duplicate says that a segment is lost. */
+const DUPLICATES = 3;
+
+/** The recovery of one connection: state only, the functions of this file, rack.ts and tail-probe.ts work on it. */
+export class Recovery {
+  readonly log = new SentLog();
+  phase: 'open' | 'recovery' | 'loss' = 'open';
+  /** Without SACK: duplicate ACKs since sndUna moved, at most about what is out. */
+  dupAcks = 0;
+  /** RFC 6937 3: what has arrived and what was sent since the recovery began, and what was out then. */
+  prrDelivered = 0;
+  prrOut = 0;
+  recoverFlight = 0;
+  /** The last recovery may still turn out to have been none. It began with sndUna at `undoFrom`. */
+  mayUndo = false;
+  undoFrom = 0;
+  /** Retransmissions of it that no D-SACK has reported, and the clock's low bits at the first of them. */
+  undoResent = 0;
+  firstResentAt = 0;
+
+  // RACK, RFC 8985 5.3: of what arrived, the segment that was sent last.
+  rackAt = 0;
+  rackEnd = 0;
+  /** Its round trip; -1 before there is one. */
+  rackRtt: Ms = -1;
+  /** The highest that arrived. */
+  fack = 0;
+  /** Smallest round trip of the last minutes, -1 before there is one, and when it was taken. */
+  minRtt: Ms = -1;
+  minRttAt: Ms = 0;
+  /** Segments of this connection have arrived out of order. */
+  reordered = false;
+  /** RFC 8985 6.2 step 4: the reordering window in quarters of minRtt, and recoveries until it is one again. */
+  reoWndMult = 1;
+  reoWndPersist = 0;
+  dsackRound = false;
+  dsackRoundEnd = 0;
+
+  // Tail loss probe, RFC 8985 7.
+  probeOut = false;
+  probeEnd = 0;
+  probeWasResent = false;
+}
+
+/** What one ACK has said. One object, refilled. */
+export class AckWork implements AckSample {
+  now: Ms = 0;
+  delivered = 0;
+  flight = 0;
+  rtt: Ms = -1;
+  srtt = 0;
+  /** It moved sndUna. */
+  advanced = false;
+  /** sndUna before. */
+  priorUna = 0;
+  /** Some of what it is the first to report was sent more than once. */
+  resent = false;
+  /** It reports a duplicate. RFC 2883. */
+  dsack = false;
+  /** The highest number that it says has arrived. */
+  highest = 0;
+  /** The echoed timestamp, where there is one. */
+  hasTsEcr = false;
+  tsEcr = 0;
+}
+
+/** Bytes believed to be in the network. RFC 6675 4, SetPipe(). */
+export function pipe(tcb: Tcb): number {
+  const { log, dupAcks } = tcb.recovery;
+  const out = seqDiff(tcb.sndNxt, tcb.sndUna) - log.sackedBytes - log.lostBytes;
+  return tcb.sackPermitted ? out : Math.max(0, out - dupAcks * tcb.sendMss);
+}
+
+/** Without SACK: one more duplicate ACK. Some segment behind the first has arrived. */
+export function noteDuplicate(tcb: Tcb, work: AckWork): void {
+  const { recovery } = tcb;
+  // Few more than are out: a peer cannot open the window by repeating itself.
+  if (recovery.dupAcks >= Math.max(DUPLICATES, recovery.log.count - 1)) return;
+  recovery.dupAcks++;
+  work.delivered += tcb.sendMss;
+}
+
+/** Without SACK: sndUna has taken `records` off the log. All but one of them may have been counted by duplicates. */
+export function forgetDuplicates(tcb: Tcb, records: number): void {
+  const { recovery } = tcb;
+  recovery.dupAcks = Math.max(0, recovery.dupAcks - Math.max(0, records - 1));
+  if (recovery.phase === 'open') recovery.dupAcks = 0;
+}
+
+/** Without SACK: what duplicates and partial ACKs tell. RFC 6582 3.2, steps 2 to 4. True: something is newly lost. */
+export function detectByDuplicates(tcb: Tcb, work: AckWork): boolean {
+  const { recovery } = tcb;
+  const { log, phase } = recovery;
+  if (log.count === 0 || log.is(0, Sent.Lost)) return false;
+  const third = phase === 'open' && recovery.dupAcks >= DUPLICATES;
+  // RFC 6582 3.2 step 2: not for what was out before the last recovery ended.
+  if (third ? seqLt(tcb.recover, tcb.sndUna) : phase === 'recovery' && work.advanced) {
+    log.markLost(0);
+    return true;
+  }
+  return false;
+}
+
+/** Something is lost. Begins a recovery unless one is under way. */
+export function lossFound(tcb: Tcb, now: Ms): void {
+  const { recovery, congestion } = tcb;
+  if (recovery.phase !== 'open') return;
+  const flight = seqDiff(tcb.sndNxt, tcb.sndUna);
+  recovery.phase = 'recovery';
+  recovery.prrDelivered = 0;
+  recovery.prrOut = 0;
+  recovery.recoverFlight = flight;
+  tcb.recover = tcb.sndMax;
+  tcb.tlpAt = NEVER;
+  watchForMistake(tcb);
+  // RFC 5681 3.2: what limited transmit has sent meanwhile does not count.
+  congestion.onLoss(Math.min(flight, congestion.cwnd), now);
+  tcb.env.counters.fastRetransmits++;
+}
+
+function watchForMistake(tcb: Tcb): void {
+  const { recovery } = tcb;
+  recovery.mayUndo = true;
+  recovery.undoFrom = tcb.sndUna;
+  recovery.undoResent = 0;
+}
+
+/** The ACK is taken and what it lost is marked: moves the congestion window. */
+export function adjustWindow(tcb: Tcb, work: AckWork, lost: boolean): void {
+  const { recovery, congestion } = tcb;
+  if (recovery.phase === 'recovery') {
+    reduceInProportion(tcb, work.delivered, work.advanced, lost);
+    return;
+  }
+  if (!work.advanced) return;
+  // RFC 3465 2.3: after a timeout a cumulative ACK may stand for what had arrived before, and must not open the window
+  // for all of it. By SACK that is known.
+  if (recovery.phase === 'loss' && !tcb.sackPermitted) work.delivered = Math.min(work.delivered, tcb.sendMss);
+  congestion.onAck(work);
+}
+
+/** Proportional rate reduction, RFC 6937 3.1; `lost`: something more is. */
+export function reduceInProportion(tcb: Tcb, delivered: number, advanced: boolean, lost: boolean): void {
+  const { recovery, congestion, sendMss } = tcb;
+  const { ssthresh } = congestion;
+  const out = pipe(tcb);
+  recovery.prrDelivered += delivered;
+  let more: number;
+  if (out > ssthresh) {
+    const share = Math.ceil((recovery.prrDelivered * ssthresh) / Math.max(1, recovery.recoverFlight));
+    more = share - recovery.prrOut;
+  } else {
+    const conserving = recovery.prrDelivered - recovery.prrOut;
+    // The slow start part of it only while sndUna moves and nothing more is lost.
+    const limit = advanced && !lost ? Math.max(conserving, delivered) + sendMss : conserving;
+    more = Math.min(ssthresh - out, limit);
+  }
+  // The first retransmission goes out whatever the window says (RFC 6675 5 step 4.3), and so does the one that a partial
+  // ACK asks for (RFC 6582 3.2 step 3).
+  if (recovery.prrOut === 0 || (lost && !tcb.sackPermitted)) more = Math.max(more, sendMss);
+  congestion.cwnd = out + Math.max(0, more);
+}
+
+/** Ends a recovery that sndUna has left behind. True: it did. RFC 6582 3.2 step 3, RFC 6675 5. */
+export function maybeLeave(tcb: Tcb, now: Ms): boolean {
+  const { recovery, congestion, sendMss } = tcb;
+  if (recovery.phase === 'open' || seqLt(tcb.sndUna, tcb.recover)) return false;
+  if (recovery.phase === 'recovery') {
+    congestion.onRecovered(now);
+    // RFC 6582 3.2 step 3: no burst, whatever has left the network meanwhile.
+    congestion.cwnd = Math.min(congestion.cwnd, Math.max(pipe(tcb), sendMss) + sendMss);
+    if (recovery.reoWndPersist > 0 && --recovery.reoWndPersist === 0) recovery.reoWndMult = 1;
+  }
+  recovery.phase = 'open';
+  recovery.dupAcks = 0;
+  return true;
+}
+
+/** Segment `i` of the log was sent again. */
+export function noteResent(tcb: Tcb, i: number, now: Ms): void {
+  const { recovery } = tcb;
+  recovery.log.resend(i, now);
+  if (!recovery.mayUndo || recovery.phase === 'open') return;
+  if (recovery.undoResent === 0) recovery.firstResentAt = now | 0;
+  recovery.undoResent++;
+}
+
+/** The retransmission timer: RFC 6298 5.4 to 5.7, RFC 5681 3.1. */
+export function timedOut(tcb: Tcb, now: Ms): void {
+  const { recovery, congestion } = tcb;
+  const { log } = recovery;
+  const again = tcb.retries > 1;
+  congestion.onTimeout(seqDiff(tcb.sndMax, tcb.sndUna), again, now);
+  if (!again) watchForMistake(tcb);
+  recovery.phase = 'loss';
+  recovery.dupAcks = 0;
+  recovery.probeOut = false;
+  // RFC 6582 3.2 step 4: duplicate ACKs of what was out do not begin another recovery.
+  tcb.recover = tcb.sndMax;
+  if (log.count > 0 && seqDiff(log.end(0), tcb.sndUna) > tcb.sndWnd) {
+    // The peer has taken its window back. What lies beyond is sent as new when it opens; until then it is probed.
+    tcb.sndNxt = tcb.sndUna;
+    log.clear(tcb.sndUna);
+    return;
+  }
+  // RFC 2018 8: a peer may drop what it has SACKed. It has, when that begins at sndUna; and once a timeout has not
+  // helped, nothing is believed.
+  log.markAllLost(again || (log.count > 0 && log.is(0, Sent.Sacked)));
+}
+
+/** Eifel: the first ACK of what was sent again echoes a time before that. RFC 3522 3.2. True: undone. */
+export function undoByTimestamp(tcb: Tcb, work: AckWork): boolean {
+  const { recovery } = tcb;
+  if (!recovery.mayUndo || recovery.phase === 'open' || recovery.undoResent === 0) return false;
+  if (!work.hasTsEcr || work.priorUna !== recovery.undoFrom) return false;
+  if (!seqLt(work.tsEcr, (recovery.firstResentAt + tcb.tsOffset) | 0)) return false;
+  undo(tcb, work.now);
+  return true;
+}
+
+/** A D-SACK for bytes before `end`. */
+export function undoByDsack(tcb: Tcb, end: number, now: Ms): void {
+  const { recovery } = tcb;
+  if (!recovery.mayUndo || recovery.undoResent === 0 || seqLeq(end, recovery.undoFrom)) return;
+  if (--recovery.undoResent === 0) undo(tcb, now);
+}
+
+function undo(tcb: Tcb, now: Ms): void {
+  const { recovery } = tcb;
+  tcb.congestion.undo(now);
+  recovery.log.unmarkLost();
+  // A fast recovery by mistake means that segments overtake each other.
+  if (recovery.phase === 'recovery') recovery.reordered = true;
+  recovery.phase = 'open';
+  recovery.dupAcks = 0;
+  recovery.mayUndo = false;
+  tcb.retries = 0;
+  tcb.env.counters.undone++;
+}

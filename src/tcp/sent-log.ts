@@ -1,0 +1,201 @@
+// What is out: one record for each segment between sndUna and sndNxt, in the order of their sequence numbers. A record
+// says where its segment ends, when it was sent last, and what is known of it:
+//
+//   Sacked  the peer has said by SACK that it is there
+//   Lost    it is taken for lost and has not been sent again since
+//   Resent  it was sent more than once
+//
+// A record that is neither Sacked nor Lost is in flight. The records lie in a circle of words that is made with the
+// first of them, grows with them, and is given up when a connection has nothing out for a while. At most MAX_RECORDS: a
+// sender with that many small segments out waits for an acknowledgment.
+
+import type { Ms } from '../base/clock.ts';
+import { seqDiff, seqLeq, seqLt } from './seq.ts';
+
+export const Sent = { Sacked: 1, Lost: 2, Resent: 4 } as const;
+
+const MAX_RECORDS = 4096;
+const FIRST_RECORDS = 16;
+/** Words of a record: its end, when it was sent, its flags. */
+const WORDS = 3;
+
+export class SentLog {
+  count = 0;
+  /** Sequence number where the first record begins, or the next one will. */
+  start = 0;
+  /** Bytes of records that are Sacked, and their number. */
+  sackedBytes = 0;
+  sackedCount = 0;
+  /** Bytes of records that are Lost. */
+  lostBytes = 0;
+  private words: Int32Array | null = null;
+  private head = 0;
+  /** No record before this one is Lost. */
+  private lostFrom = 0;
+
+  get isFull(): boolean {
+    return this.count >= MAX_RECORDS;
+  }
+
+  /** Sequence number behind record `i`. */
+  end(i: number): number {
+    return this.words![this.slot(i)]!;
+  }
+
+  seq(i: number): number {
+    return i === 0 ? this.start : this.words![this.slot(i - 1)]!;
+  }
+
+  len(i: number): number {
+    return seqDiff(this.end(i), this.seq(i));
+  }
+
+  /** When it was sent last: the low 32 bits of the clock, signed. Compare by difference, as sequence numbers. */
+  sentAt(i: number): number {
+    return this.words![this.slot(i) + 1]!;
+  }
+
+  is(i: number, flag: number): boolean {
+    return (this.words![this.slot(i) + 2]! & flag) !== 0;
+  }
+
+  /** Nothing is out, and the next segment begins at `start`. */
+  clear(start: number): void {
+    this.count = 0;
+    this.start = start;
+    this.sackedBytes = 0;
+    this.sackedCount = 0;
+    this.lostBytes = 0;
+    this.lostFrom = 0;
+  }
+
+  /** Gives up the storage where nothing is out. */
+  shrink(): void {
+    if (this.count === 0) this.words = null;
+  }
+
+  /** A segment up to `end` was sent behind the last one. */
+  push(end: number, now: Ms, resent: boolean): void {
+    if (this.words === null || (this.count + 1) * WORDS > this.words.length) this.grow();
+    const at = this.slot(this.count);
+    const words = this.words!;
+    words[at] = end;
+    words[at + 1] = now;
+    words[at + 2] = resent ? Sent.Resent : 0;
+    this.count++;
+  }
+
+  /** Record `i` was sent again. */
+  resend(i: number, now: Ms): void {
+    const at = this.slot(i);
+    const words = this.words!;
+    if (words[at + 2]! & Sent.Lost) this.lostBytes -= this.len(i);
+    words[at + 1] = now;
+    words[at + 2] = (words[at + 2]! & ~Sent.Lost) | Sent.Resent;
+  }
+
+  /** Everything before `ack` has arrived; records that end there or before are forgotten by shift(), not here. */
+  trim(ack: number): void {
+    if (this.count === 0) {
+      this.start = ack;
+      return;
+    }
+    const part = seqDiff(ack, this.start);
+    if (this.is(0, Sent.Sacked)) this.sackedBytes -= part;
+    else if (this.is(0, Sent.Lost)) this.lostBytes -= part;
+    this.start = ack;
+  }
+
+  /** Forgets the first record. */
+  shift(): void {
+    const len = this.len(0);
+    if (this.is(0, Sent.Sacked)) {
+      this.sackedBytes -= len;
+      this.sackedCount--;
+    } else if (this.is(0, Sent.Lost)) this.lostBytes -= len;
+    this.start = this.end(0);
+    this.head = (this.head + WORDS) % this.words!.length;
+    this.count--;
+    if (this.lostFrom > 0) this.lostFrom--;
+  }
+
+  /** Record `i` has arrived. False: that was known. */
+  markSacked(i: number): boolean {
+    const at = this.slot(i) + 2;
+    const flags = this.words![at]!;
+    if (flags & Sent.Sacked) return false;
+    const len = this.len(i);
+    if (flags & Sent.Lost) this.lostBytes -= len;
+    this.words![at] = (flags & ~Sent.Lost) | Sent.Sacked;
+    this.sackedBytes += len;
+    this.sackedCount++;
+    return true;
+  }
+
+  /** Record `i`, which is in flight, is taken for lost. */
+  markLost(i: number): void {
+    this.words![this.slot(i) + 2]! |= Sent.Lost;
+    this.lostBytes += this.len(i);
+    if (i < this.lostFrom) this.lostFrom = i;
+  }
+
+  /** All that has not arrived is lost; what was said to have arrived is believed no longer where `forget`. */
+  markAllLost(forget: boolean): void {
+    if (forget) {
+      this.sackedBytes = 0;
+      this.sackedCount = 0;
+    }
+    for (let i = 0; i < this.count; i++) {
+      if (forget) this.words![this.slot(i) + 2]! &= ~Sent.Sacked;
+      if (!this.is(i, Sent.Sacked | Sent.Lost)) this.markLost(i);
+    }
+  }
+
+  /** What was taken for lost was not. */
+  unmarkLost(): void {
+    for (let i = this.lostFrom; i < this.count; i++) this.words![this.slot(i) + 2]! &= ~Sent.Lost;
+    this.lostBytes = 0;
+  }
+
+  /** The first record that is Lost; -1: none is. */
+  firstLost(): number {
+    if (this.lostBytes === 0) return -1;
+    while (!this.is(this.lostFrom, Sent.Lost)) this.lostFrom++;
+    return this.lostFrom;
+  }
+
+  /** The first record that begins at `seq` or behind it; count: none does. */
+  from(seq: number): number {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (seqLt(this.seq(middle), seq)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Does record `i` end at `seq` or before? */
+  endsBy(i: number, seq: number): boolean {
+    return seqLeq(this.end(i), seq);
+  }
+
+  private slot(i: number): number {
+    const length = this.words!.length;
+    const at = this.head + i * WORDS;
+    return at < length ? at : at - length;
+  }
+
+  private grow(): void {
+    const larger = new Int32Array(
+      Math.max(FIRST_RECORDS * WORDS, 2 * (this.words === null ? 0 : this.words.length)),
+    );
+    for (let i = 0; i < this.count; i++) {
+      const at = this.slot(i);
+      for (let w = 0; w < WORDS; w++) larger[i * WORDS + w] = this.words![at + w]!;
+    }
+    this.words = larger;
+    this.head = 0;
+  }
+}
