@@ -15,4 +15,12 @@ export { createPair, type Pair } from './link/pair.ts';
 export { ConfigError, type NetworkConfig } from './network/config.ts';
 export type { FlowEnded, FlowOpened, NetworkEvents } from './network/events.ts';
 export { createNetwork, Network, type NetworkParts } from './network/network.ts';
-export type { LeaseStats, LinkStats, NetworkStats, TcpStats } from './network/stats.ts';
+export type {
+  FlowStats,
+  LeaseStats,
+  LinkStats,
+  NetworkStats,
+  TcpFlowStats,
+  TcpStats,
+  UdpFlowStats,
+} from './network/stats.ts';

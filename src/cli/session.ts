@@ -54,7 +54,7 @@ export class Session {
   }
 
   print(): void {
-    printStats(this.options.format, this.title, this.network.stats());
+    printStats(this.options.format, this.title, this.network);
   }
 
   close(): Promise<void> {

@@ -1,17 +1,27 @@
 // Statistics for a person: one subject a line, counters that are zero left out.
 
 import type { FaultCounts } from '../link/fault-stats.ts';
-import type { LeaseStats, LinkStats, NetworkStats, TcpStats } from '../network/stats.ts';
+import type {
+  FlowStats,
+  LeaseStats,
+  LinkStats,
+  NetworkStats,
+  TcpFlowStats,
+  TcpStats,
+} from '../network/stats.ts';
 
-/** Several lines, the last one ended. `title` is said first. */
-export function statsText(title: string, stats: NetworkStats): string {
+/** Several lines, the last one ended. `title` is said first, `busiest` are the flows to list. */
+export function statsText(title: string, stats: NetworkStats, busiest: readonly FlowStats[] = []): string {
   const { flows, links, leases } = stats;
+  const more = flows.tcp + flows.udp - busiest.length;
   const lines = [
     `${title}: up ${duration(stats.uptime / 1000)}`,
     row(
       'flows',
       `tcp ${flows.tcp} open, ${flows.tcpOpened} in all; udp ${flows.udp} open, ${flows.udpOpened} in all`,
     ),
+    ...busiest.map((flow) => row('flow', flowText(flow))),
+    ...(busiest.length > 0 && more > 0 ? [row('flow', `and ${more} more`)] : []),
     ...(leases.length === 0
       ? [row('leases', 'none')]
       : leases.map((lease) => row('lease', leaseText(lease)))),
@@ -27,6 +37,34 @@ export function statsText(title: string, stats: NetworkStats): string {
 
 function row(subject: string, text: string): string {
   return `  ${subject.padEnd(8)} ${text}`;
+}
+
+function flowText(flow: FlowStats): string {
+  const parts = [
+    `${bytes(flow.bytesToHost)} to the host`,
+    `${bytes(flow.bytesToGuest)} to the guest`,
+    ...(flow.kind === 'tcp' ? tcpFlowParts(flow) : []),
+    `idle ${duration(flow.idle / 1000)}`,
+  ];
+  const state = flow.kind === 'tcp' ? ` ${flow.state}` : '';
+  return `${flow.kind} ${flow.guest} to ${flow.remote}${state}: ${parts.join(', ')}`;
+}
+
+/** What waits, and why; and how the guest is reached. */
+function tcpFlowParts(flow: TcpFlowStats): string[] {
+  const { toHost, unacked, unsent, spilled } = flow.queues;
+  const toGuest = unacked + unsent + spilled;
+  const parts: [string, boolean][] = [
+    [`${bytes(toHost)} wait for the host`, toHost > 0],
+    ['our window closed', flow.ownWindowClosed],
+    [`${bytes(toGuest)} wait for the guest`, toGuest > 0],
+    ["the guest's window closed", flow.guestWindowClosed],
+    ['host paused', flow.hostPaused],
+    [`rtt ${Math.round(flow.rtt ?? 0)} ms`, flow.rtt !== null],
+    [`cwnd ${bytes(flow.cwnd)}`, flow.rtt !== null],
+    [`${flow.retransmits} retransmits`, flow.retransmits > 0],
+  ];
+  return parts.filter(([, said]) => said).map(([text]) => text);
 }
 
 function leaseText(lease: LeaseStats): string {

@@ -51,6 +51,16 @@ export class Download {
     return this.spill === null && this.tcb.sendRing.length === 0;
   }
 
+  /** Is the host's socket not read, because the guest has not taken what was? */
+  get isPaused(): boolean {
+    return this.paused && !this.finished;
+  }
+
+  /** Bytes read that found no room in the send ring. */
+  get spilled(): number {
+    return this.spill?.length ?? 0;
+  }
+
   /** See HostStreamEvents.reserveRead. */
   reserve(into: Region): void {
     this.readOff = -1;

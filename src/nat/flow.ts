@@ -1,4 +1,6 @@
 import type { Endpoint } from '../base/addr.ts';
+import type { Ms } from '../base/clock.ts';
+import type { FlowStats } from './flow-stats.ts';
 
 /** Why a flow is over. */
 export type FlowEnd =
@@ -28,6 +30,8 @@ export interface Flow {
   readonly bytesToGuest: number;
   /** Ends it now: a reset both ways for TCP, nothing on the wire for UDP. Idempotent. */
   abort(reason: FlowEnd): void;
+  /** What it is doing. */
+  stats(now: Ms): FlowStats;
 }
 
 /** What whoever builds the NAT hears of flows. */

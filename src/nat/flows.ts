@@ -41,6 +41,14 @@ export class Flows {
     return n;
   }
 
+  /** The `most` flows that moved the most bytes, these first; of equals the older one. */
+  busiest(most: number): Flow[] {
+    const bytes = (flow: Flow): number => flow.bytesToHost + flow.bytesToGuest;
+    const all = [...this.all].sort((a, b) => bytes(b) - bytes(a) || a.id - b.id);
+    all.splice(most);
+    return all;
+  }
+
   /** The guest behind a port, made when it is first asked for; undefined when the port has gone. */
   guest(ingress: number): Guest | undefined {
     const known = this.guests.get(ingress);

@@ -28,6 +28,7 @@ import { Protocol } from '../wire/ipv4.ts';
 import type { Guest, NatContext } from './context.ts';
 import { Download } from './download.ts';
 import type { Flow, FlowEnd } from './flow.ts';
+import { type TcpFlowStats, tcpFlowStats } from './flow-stats.ts';
 import { endFor, icmpCodeFor } from './refusals.ts';
 
 /** How long the host may take for the last bytes of a connection that the guest has closed. */
@@ -55,6 +56,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   /** Its key in the flow table. */
   readonly key: Int32Array;
   bytesToHost = 0;
+  private readonly openedAt: Ms;
   private readonly context: NatContext;
   private readonly owner: TcpFlowOwner;
   private readonly peer: Guest;
@@ -93,6 +95,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     this.remote = ends.remote;
     this.route = ends.route;
     this.ingress = peer.port.id;
+    this.openedAt = context.turn.now;
     this.tcb = new Tcb(context.tcp, this, this, peer.account, {
       ownPort: ends.remote.port,
       peerPort: ends.guest.port,
@@ -161,6 +164,14 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
 
   get isEnded(): boolean {
     return this.phase === 'ended';
+  }
+
+  stats(now: Ms): TcpFlowStats {
+    const { tcb, download, openedAt } = this;
+    const { spilled } = download;
+    const hostPaused = this.phase === 'open' && !this.tcbDone && !this.streamClosed && download.isPaused;
+    const connecting = this.phase === 'connecting';
+    return tcpFlowStats(this, tcb, { connecting, openedAt, spilled, hostPaused }, now);
   }
 
   // Egress: once a turn.

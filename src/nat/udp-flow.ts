@@ -15,6 +15,7 @@ import { Protocol } from '../wire/ipv4.ts';
 import { HEADER_LEN } from '../wire/udp.ts';
 import type { Guest, NatContext } from './context.ts';
 import type { Flow, FlowEnd } from './flow.ts';
+import { type UdpFlowStats, udpFlowStats } from './flow-stats.ts';
 import { icmpCodeFor } from './refusals.ts';
 
 const ANSWERED_QUERY_IDLE: Ms = 10_000;
@@ -48,6 +49,7 @@ export class UdpFlow implements Flow, HostDatagramEvents {
   bytesToHost = 0;
   bytesToGuest = 0;
   lastActiveAt: Ms;
+  private readonly openedAt: Ms;
   /** When it was last put at the end of peer.udp. */
   private orderedAt: Ms;
   private readonly context: NatContext;
@@ -80,9 +82,15 @@ export class UdpFlow implements Flow, HostDatagramEvents {
     this.mac = ends.mac;
     this.ingress = peer.port.id;
     this.lastActiveAt = context.turn.now;
+    this.openedAt = this.lastActiveAt;
     this.orderedAt = this.lastActiveAt;
     this.socket = context.host.openUdp(this);
     context.timers.arm(this.timer, this.lastActiveAt + context.settings.timeouts.udpIdle);
+  }
+
+  stats(now: Ms): UdpFlowStats {
+    const { openedAt, lastActiveAt, remotes } = this;
+    return udpFlowStats(this, { openedAt, lastActiveAt, remotes: remotes.size }, now);
   }
 
   /** Does the flow know `address` and `port` already? Else policy has to be asked. */

@@ -35,7 +35,7 @@ import type { TcpEnv } from '../tcp/tcb.ts';
 import type { NetworkConfig } from './config.ts';
 import { parseConfig } from './config.ts';
 import type { NetworkEvents } from './events.ts';
-import type { LinkStats, NetworkStats } from './stats.ts';
+import type { FlowStats, LinkStats, NetworkStats } from './stats.ts';
 
 /** What a network needs from outside. */
 export interface NetworkParts {
@@ -190,6 +190,15 @@ export class Network {
       arena: { size: this.arena.size, used: this.arena.used },
       timers: this.timers.armed,
     };
+  }
+
+  /**
+   * What each open flow is doing: those that moved the most bytes first, `most` of them where that is said. Made for the
+   * call: ask as often as somebody looks, not as often as something happens.
+   */
+  flows(most: number = Number.POSITIVE_INFINITY): FlowStats[] {
+    const now = this.clock.now();
+    return this.nat.flows.busiest(most).map((flow) => flow.stats(now));
   }
 
   /**

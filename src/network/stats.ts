@@ -1,5 +1,7 @@
 import type { FaultStats } from '../link/fault-stats.ts';
 
+export type { FlowStats, TcpFlowStats, UdpFlowStats } from '../nat/flow-stats.ts';
+
 /** What Network.stats() returns: plain data, as JSON could hold it. Counters count from the network's start. */
 export interface NetworkStats {
   /** Milliseconds since the network was made. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { statsText } from '../../src/cli/stats-text.ts';
-import type { NetworkStats } from '../../src/network/stats.ts';
+import type { NetworkStats, TcpFlowStats } from '../../src/network/stats.ts';
 
 const tcp = {
   segmentsIn: 10,
@@ -86,4 +86,38 @@ test('a network where nothing happened', () => {
   expect(text).toContain('leases   none\n');
   expect(text).toContain('links    none\n');
   expect(text).toContain('dropped  none\n');
+});
+
+const flow: TcpFlowStats = {
+  ...{ id: 1, kind: 'tcp', guest: '10.0.2.15:40000', remote: '198.51.100.7:80', state: 'ESTABLISHED' },
+  ...{ bytesToHost: 700, bytesToGuest: 3 << 20, age: 9000, idle: 0 },
+  queues: { toHost: 0, unacked: 0, unsent: 0, spilled: 0 },
+  ...{ rtt: null, cwnd: 14_600, ssthresh: 65_536, sndWnd: 65_535, rcvWnd: 65_536, retransmits: 0 },
+  ...{ guestWindowClosed: false, hostPaused: false, ownWindowClosed: false },
+};
+
+test('the busiest flows, with what waits and why, and how many more there are', () => {
+  const blocked: TcpFlowStats = {
+    ...{ ...flow, id: 2, state: 'CLOSE-WAIT', rtt: 20.4, retransmits: 7, idle: 65_000 },
+    queues: { toHost: 100, unacked: 1024, unsent: 1024, spilled: 1024 },
+    ...{ guestWindowClosed: true, hostPaused: true, ownWindowClosed: true },
+  };
+  const stats = { ...idle, flows: { tcp: 4, udp: 1, tcpOpened: 4, udpOpened: 1 } };
+  const text = statsText('net', stats, [
+    flow,
+    blocked,
+    {
+      ...{ id: 3, kind: 'udp', guest: '10.0.2.15:5000', remote: '10.0.2.3:53' },
+      ...{ bytesToHost: 40, bytesToGuest: 90, age: 10, idle: 10, remotes: 1 },
+    },
+  ]);
+  expect(text.split('\n').slice(2, 6)).toEqual([
+    '  flow     tcp 10.0.2.15:40000 to 198.51.100.7:80 ESTABLISHED: 700 bytes to the host, 3 MiB to the guest, idle 0 s',
+    '  flow     tcp 10.0.2.15:40000 to 198.51.100.7:80 CLOSE-WAIT: 700 bytes to the host, 3 MiB to the guest, ' +
+      "100 bytes wait for the host, our window closed, 3 KiB wait for the guest, the guest's window closed, " +
+      'host paused, rtt 20 ms, cwnd 14.3 KiB, 7 retransmits, idle 1 min 5 s',
+    '  flow     udp 10.0.2.15:5000 to 10.0.2.3:53: 40 bytes to the host, 90 bytes to the guest, idle 0 s',
+    '  flow     and 2 more',
+  ]);
+  expect(statsText('net', { ...stats, flows: { ...stats.flows, tcp: 0 } }, [])).not.toContain('more');
 });
