@@ -83,7 +83,7 @@ async function runCommand(args: Args): Promise<number> {
     }
     const links = served.flatMap((spec) => linkLines(spec, settings));
     const lines = [...networkLines(settings), ...notes, ...links];
-    if (!args.has('isolated')) lines.push(MAC_LINE);
+    if (!args.has('isolated') && served.some((spec) => spec.kind !== 'tap')) lines.push(MAC_LINE);
     for (const line of [...lines, `version ${version}, process ${process.pid}, ready`]) say(line);
     await end.come();
   } finally {
