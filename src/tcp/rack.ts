@@ -1,7 +1,7 @@
 // RACK, RFC 8985: a segment is lost when one that was sent later has arrived, and it should have by then. "Should have"
 // is its own time since it was sent against the round trip of the later one, and a reordering window that is zero
 // where nothing was ever reordered and three segments have arrived behind the hole, and grows when D-SACK says that we
-// were too quick. Times are whole milliseconds; of two segments of one millisecond the higher was sent later.
+// were too quick. Times are whole milliseconds; which of two segments was sent later the log knows by their order.
 
 import { type Ms, NEVER } from '../base/clock.ts';
 import type { AckWork } from './recovery.ts';
@@ -33,10 +33,10 @@ export function noteDelivered(tcb: Tcb, i: number, work: AckWork): void {
     work.rtt = elapsed;
     noteMinRtt(tcb, elapsed, work.now);
   }
-  if (recovery.rackRtt >= 0 && !isLater(sentAt, end, recovery.rackAt, recovery.rackEnd)) return;
+  const order = log.order(i);
+  if (recovery.rackRtt >= 0 && ((order - recovery.rackOrder) | 0) <= 0) return;
   recovery.rackRtt = elapsed;
-  recovery.rackAt = sentAt;
-  recovery.rackEnd = end;
+  recovery.rackOrder = order;
 }
 
 function noteMinRtt(tcb: Tcb, rtt: Ms, now: Ms): void {
@@ -44,12 +44,6 @@ function noteMinRtt(tcb: Tcb, rtt: Ms, now: Ms): void {
   if (recovery.minRtt >= 0 && rtt > recovery.minRtt && now - recovery.minRttAt < MIN_RTT_LIFE) return;
   recovery.minRtt = rtt;
   recovery.minRttAt = now;
-}
-
-/** Was what ends at `end` and left at `at` sent after the other? */
-function isLater(at: number, end: number, otherAt: number, otherEnd: number): boolean {
-  const ahead = (at - otherAt) | 0;
-  return ahead > 0 || (ahead === 0 && seqLt(otherEnd, end));
 }
 
 /** A D-SACK has come: we were too quick. RFC 8985 6.2 step 4, once a round trip. */
@@ -65,21 +59,20 @@ export function widenReordering(tcb: Tcb): void {
 /** Marks what is lost by now, and arms the reordering timer for what may be soon. RFC 8985 6.2 step 5. */
 export function detectByTime(tcb: Tcb, now: Ms): boolean {
   const { recovery } = tcb;
-  const { log, rackAt, rackEnd, rackRtt } = recovery;
+  const { log, rackOrder, rackRtt } = recovery;
   tcb.reoAt = NEVER;
   if (rackRtt < 0) return false;
   const patience = rackRtt + reorderingWindow(tcb);
   let wait: Ms = 0;
   let found = false;
   for (let i = 0; i < log.count; i++) {
-    const sentAt = log.sentAt(i);
-    if (!isLater(rackAt, rackEnd, sentAt, log.end(i))) {
+    if (((log.order(i) - rackOrder) | 0) >= 0) {
       // What lies behind a segment that was sent once was sent after it.
       if (!log.is(i, Sent.Resent)) break;
       continue;
     }
     if (log.is(i, Sent.Sacked | Sent.Lost)) continue;
-    const remaining = patience - ((now - sentAt) | 0);
+    const remaining = patience - ((now - log.sentAt(i)) | 0);
     if (remaining <= 0) {
       log.markLost(i);
       found = true;

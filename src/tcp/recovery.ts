@@ -44,8 +44,7 @@ export class Recovery {
   firstResentAt = 0;
 
   // RACK, RFC 8985 5.3: of what arrived, the segment that was sent last.
-  rackAt = 0;
-  rackEnd = 0;
+  rackOrder = 0;
   /** Its round trip; -1 before there is one. */
   rackRtt: Ms = -1;
   /** The highest that arrived. */

@@ -16,8 +16,8 @@ export const Sent = { Sacked: 1, Lost: 2, Resent: 4 } as const;
 
 const MAX_RECORDS = 4096;
 const FIRST_RECORDS = 16;
-/** Words of a record: its end, when it was sent, its flags. */
-const WORDS = 3;
+/** Words of a record: its end, when it was sent, its flags, its turn among all sendings. */
+const WORDS = 4;
 
 export class SentLog {
   count = 0;
@@ -30,6 +30,8 @@ export class SentLog {
   lostBytes = 0;
   private words: Int32Array | null = null;
   private head = 0;
+  /** Sendings so far, modulo 2^32. */
+  private sendings = 0;
   /** No record before this one is Lost. */
   private lostFrom = 0;
 
@@ -53,6 +55,11 @@ export class SentLog {
   /** When it was sent last: the low 32 bits of the clock, signed. Compare by difference, as sequence numbers. */
   sentAt(i: number): number {
     return this.words![this.slot(i) + 1]!;
+  }
+
+  /** Its place in the order of all sendings: what a clock of whole milliseconds cannot say. Compare by difference. */
+  order(i: number): number {
+    return this.words![this.slot(i) + 3]!;
   }
 
   is(i: number, flag: number): boolean {
@@ -82,6 +89,7 @@ export class SentLog {
     words[at] = end;
     words[at + 1] = now;
     words[at + 2] = resent ? Sent.Resent : 0;
+    words[at + 3] = this.nextOrder();
     this.count++;
   }
 
@@ -92,6 +100,7 @@ export class SentLog {
     if (words[at + 2]! & Sent.Lost) this.lostBytes -= this.len(i);
     words[at + 1] = now;
     words[at + 2] = (words[at + 2]! & ~Sent.Lost) | Sent.Resent;
+    words[at + 3] = this.nextOrder();
   }
 
   /** Everything before `ack` has arrived; records that end there or before are forgotten by shift(), not here. */
@@ -179,6 +188,11 @@ export class SentLog {
   /** Does record `i` end at `seq` or before? */
   endsBy(i: number, seq: number): boolean {
     return seqLeq(this.end(i), seq);
+  }
+
+  private nextOrder(): number {
+    this.sendings = (this.sendings + 1) | 0;
+    return this.sendings;
   }
 
   private slot(i: number): number {

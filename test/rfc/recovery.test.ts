@@ -126,6 +126,16 @@ describe('RFC 8985: RACK', () => {
     expect(peer.counters.timeouts).toBe(0);
   });
 
+  test('6.2: what was sent again in the millisecond of a new segment is not lost when that one arrives before it', () => {
+    const peer = tenOut();
+    peer.clock.advance(100);
+    for (const to of [2, 3, 4]) sacks(peer, 0, [1, to]);
+    expect(sent(peer)).toEqual([10, 11, 0]);
+    peer.clock.advance(100);
+    sacks(peer, 0, [10, 11], [1, 4]);
+    expect(sent(peer)).not.toContain(0);
+  });
+
   test('a round trip that may be that of the first sending is no measure', () => {
     const peer = tenOut();
     peer.clock.advance(100);
