@@ -3,7 +3,7 @@
 import { type Ms, NEVER } from '../base/clock.ts';
 import { Drop } from '../base/drop.ts';
 import { Flag } from '../wire/tcp.ts';
-import { challenge } from './input.ts';
+import { askForAck, challenge, mayChallenge } from './input.ts';
 import type { Segment } from './segment.ts';
 import { seqDiff, seqLeq, seqLt } from './seq.ts';
 import { DEFAULT_MSS, setState, type Tcb } from './tcb.ts';
@@ -72,8 +72,8 @@ function inSynReceived(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
     const verdict = synAgain(tcb, segment, now);
     if (verdict !== 'go-on') return verdict;
   } else if (!inWindow) {
-    tcb.ackPending = true;
-    tcb.user.wantOutput();
+    // RFC 9293 3.10.7.4 first. RFC 5961 7: not for ever, to whoever guesses at a handshake.
+    if (mayChallenge(tcb, now)) askForAck(tcb);
     return Drop.TcpNotAcceptable;
   }
   if (!segment.has(Flag.Ack) || tcb.synAckHeld) return Drop.TcpNotAcceptable;

@@ -127,7 +127,7 @@ function noteOldSegment(tcb: Tcb, segment: Segment): void {
 }
 
 /** A duplicate or an out-of-window segment is answered with an ACK. */
-function askForAck(tcb: Tcb): void {
+export function askForAck(tcb: Tcb): void {
   tcb.ackPending = true;
   tcb.user.wantOutput();
 }
@@ -140,7 +140,7 @@ export function challenge(tcb: Tcb, now: Ms): void {
 }
 
 /** Takes one of this second's ACKs to segments that were not acceptable; counts where there is none left. */
-function mayChallenge(tcb: Tcb, now: Ms): boolean {
+export function mayChallenge(tcb: Tcb, now: Ms): boolean {
   const second = Math.floor(now / 1000);
   if (second !== tcb.challengeSecond) {
     tcb.challengeSecond = second;

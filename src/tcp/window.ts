@@ -52,7 +52,9 @@ function worthwhile(tcb: Tcb): number {
 /** The window of our SYN or SYN-ACK, never scaled; sets rcvAdv. RFC 7323 2.2. */
 export function advertiseInSyn(tcb: Tcb): number {
   const window = Math.min(tcb.rcvLimit, MAX_FIELD);
-  tcb.rcvAdv = (tcb.rcvNxt + window) | 0;
+  const edge = (tcb.rcvNxt + window) | 0;
+  // A SYN-ACK again may come behind an ACK that has said more.
+  if (seqDiff(edge, tcb.rcvAdv) > 0) tcb.rcvAdv = edge;
   return window;
 }
 
