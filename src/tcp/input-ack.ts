@@ -12,7 +12,7 @@ import { Sent } from './sent-log.ts';
 import { seqDiff, seqLeq, seqLt, seqMax } from './seq.ts';
 import { probeAcked } from './tail-probe.ts';
 import { setState, type Tcb } from './tcb.ts';
-import { armTimer } from './timers.ts';
+import { armTimer, noteUse } from './timers.ts';
 import { endedNormally } from './user.ts';
 
 const work = new AckWork();
@@ -73,7 +73,10 @@ function takeNewAck(tcb: Tcb, segment: Segment, now: Ms): void {
   tcb.sndUna = ack;
   tcb.sndNxt = seqMax(tcb.sndNxt, ack);
   tcb.resentEnd = seqMax(tcb.resentEnd, ack);
-  if (data > 0) tcb.sendRing.consume(data);
+  if (data > 0) {
+    tcb.sendRing.consume(data);
+    noteUse(tcb, now);
+  }
   tcb.retries = 0;
   // RFC 9293 3.8.6.2.1: what waits for a wider window waits for one RTO from here.
   tcb.probes = 0;

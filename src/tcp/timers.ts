@@ -23,8 +23,9 @@ const KEEPALIVE_IDLE: Ms = 7_200_000;
 const KEEPALIVE_HALF_CLOSED: Ms = 75_000;
 const KEEPALIVE_INTERVAL: Ms = 15_000;
 const KEEPALIVE_PROBES = 8;
-/** Rings that were empty this long give their storage back. */
+/** Rings that were empty this long give their storage back; ones that stay full are looked at ever less often. */
 const SHRINK_AFTER: Ms = 1000;
+const MAX_SHRINK_WAIT: Ms = 60_000;
 
 /** Puts the connection's timer at its earliest deadline. */
 export function armTimer(tcb: Tcb): void {
@@ -52,9 +53,9 @@ export function timerFired(tcb: Tcb, now: Ms): void {
   armTimer(tcb);
 }
 
-/** A flow that has been given bytes: its rings are looked at again when it may be idle. */
+/** Bytes have come into a ring or left it: the rings are looked at again when the flow may be idle. */
 export function noteUse(tcb: Tcb, now: Ms): void {
-  if (tcb.shrinkAt !== NEVER) return;
+  if (tcb.shrinkAt <= now + SHRINK_AFTER) return;
   tcb.shrinkAt = now + SHRINK_AFTER;
   armTimer(tcb);
 }
@@ -137,5 +138,7 @@ function shrink(tcb: Tcb, now: Ms): void {
   tcb.recovery.log.shrink();
   const sent = tcb.sendRing.shrink();
   const received = tcb.gaps.count === 0 && tcb.recvRing.shrink();
-  tcb.shrinkAt = sent && received ? NEVER : now + SHRINK_AFTER;
+  // Bytes that nobody takes: waiting doubles while the peer is silent, so that a thousand such flows cost no turns.
+  const wait = Math.min(Math.max(now - tcb.lastHeardAt, SHRINK_AFTER), MAX_SHRINK_WAIT);
+  tcb.shrinkAt = sent && received ? NEVER : now + wait;
 }

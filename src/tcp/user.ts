@@ -37,6 +37,8 @@ export function sent(tcb: Tcb, now: Ms): void {
 export function received(tcb: Tcb, len: number, now: Ms): void {
   tcb.recvRing.consume(len);
   noteDelivered(tcb, len, now);
+  // The user may still take what came before the end.
+  if (tcb.state !== 'CLOSED') noteUse(tcb, now);
   tcb.user.wantOutput();
 }
 
