@@ -5,12 +5,16 @@ import { afterAll, beforeAll, test } from 'vitest';
 import { allScripts } from '../scripts/cases.ts';
 import { play } from '../scripts/player.ts';
 import { parseScript, type Script } from '../scripts/script.ts';
-import { ATTEMPTS, LinuxLab } from './support/linux-target.ts';
+import type { LinuxLab } from './support/linux-target.ts';
 import { pause } from './support/processes.ts';
 import { describeWithTap } from './support/requirements.ts';
 
-/** A script that failed while this process was late, by more than this many ms, is played again. */
+/**
+ * A script that failed while this process was late, by more than this many ms, is played again; any other only once more,
+ * since the kernel may be late too, and nothing tells of that.
+ */
 const LATE_MS = 8;
+const ATTEMPTS = 4;
 /** Between the beginnings of two scripts, or the first segments of all of them would come at once. */
 const STAGGER_MS = 25;
 
@@ -33,7 +37,9 @@ describeWithTap('scripts against Linux', [], () => {
   const outcomes = new Map<string, Promise<void>>();
 
   beforeAll(async () => {
-    lab = await LinuxLab.open(scripts);
+    // Not above: it imports koffi, which may not be there.
+    const { LinuxLab } = await import('./support/linux-target.ts');
+    lab = await LinuxLab.open(scripts, ATTEMPTS);
     await warmUp(lab);
     for (const [i, script] of scripts.entries()) {
       const outcome = playInTime(lab, script, i);
@@ -68,7 +74,7 @@ async function playInTime(lab: LinuxLab, script: Script, index: number): Promise
     } catch (error) {
       // The delay may be one of just now.
       await pause(STAGGER_MS);
-      if (attempt === ATTEMPTS - 1 || target.worstDelay < LATE_MS) throw error;
+      if (attempt === ATTEMPTS - 1 || (attempt > 0 && target.worstDelay < LATE_MS)) throw error;
     } finally {
       target.close();
     }

@@ -28,8 +28,6 @@ const LINUX = '10.9.0.1';
 const GATEWAY = '10.9.255.254';
 const REMOTE_PORT = 40000;
 const HEARTBEAT_MS = 4;
-/** How often a script may be played. */
-export const ATTEMPTS = 4;
 const ETHERNET_LEN = 14;
 
 /** What a script can count on, whatever the machine's own settings are. */
@@ -53,7 +51,8 @@ export class LinuxLab {
     this.heartbeat = this.watchDelays();
   }
 
-  static async open(scripts: readonly Script[]): Promise<LinuxLab> {
+  /** Each script may be played `attempts` times. */
+  static async open(scripts: readonly Script[], attempts: number): Promise<LinuxLab> {
     const clock = new NodeClock();
     const turn = new Turn(clock);
     const arena = new Arena(createMemory(ARENA_LEN, (buffer) => new Uint8Array(buffer)));
@@ -73,7 +72,7 @@ export class LinuxLab {
       sysctls: SYSCTLS,
     });
     const routes = scripts.flatMap(({ settings }, i) =>
-      Array.from({ length: ATTEMPTS }, (_, attempt) => route(remoteOf(i, attempt), guest.device, settings)),
+      Array.from({ length: attempts }, (_, attempt) => route(remoteOf(i, attempt), guest.device, settings)),
     );
     guest.ip('link', 'set', guest.device, 'address', LINUX_MAC);
     await guest.run(`ip -batch - <<END\n${routes.join('\n')}\nEND`);
@@ -86,7 +85,7 @@ export class LinuxLab {
   /** A remote host for the script at `index` of the list that the lab was made for; another one for each attempt. */
   target(script: Script, index: number, attempt: number): LinuxTarget {
     const remote = remoteOf(index, attempt);
-    const port = 1000 + index * ATTEMPTS + attempt;
+    const port = 1000 + index;
     const socket = inNamespace(this.guest.ns, () => Socket.create());
     const send = (frame: Uint8Array) => this.host.turn.run(() => this.put(frame));
     const target = new LinuxTarget(script.settings, remote, port, socket, send);
