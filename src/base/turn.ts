@@ -37,15 +37,17 @@ export class Turn {
   /**
    * Every adapter wraps its callback in run(). Inside an ingress phase `ingress` joins it; past that, it runs in a
    * turn of its own right after the event loop had its chance. A throw is a bug of ours: it leaves run(), and what was
-   * marked is forgotten.
+   * marked is forgotten. `of` is handed to `ingress`, so that whoever there are thousands of needs no closure for it.
    */
-  run(ingress: () => void): void {
+  run(ingress: () => void): void;
+  run<T>(ingress: (of: T) => void, of: T): void;
+  run<T>(ingress: (of?: T) => void, of?: T): void {
     if (this.phase === 'ingress') {
-      ingress();
+      ingress(of);
       return;
     }
     if (this.phase !== 'idle') {
-      this.later.push(ingress);
+      this.later.push(() => ingress(of));
       this.askLater();
       return;
     }
@@ -53,7 +55,7 @@ export class Turn {
     let done = false;
     try {
       this.phase = 'ingress';
-      ingress();
+      ingress(of);
       this.phase = 'egress';
       this.runEgress();
       this.phase = 'flush';

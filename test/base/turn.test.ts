@@ -46,6 +46,17 @@ test('a link marked while flows send is flushed in the same turn', () => {
   expect(clock.soonCount).toBe(0);
 });
 
+test('run() hands over what it was given, also where that waits for a turn of its own', () => {
+  const { clock, turn, log, link } = setup();
+  const note = (text: string): unknown => log.push(text);
+  turn.run(note, 'at once');
+  turn.run(() => turn.run(note, 'joined'));
+  turn.run(() => turn.wantFlush(link('l', () => turn.run(note, 'later'))));
+  expect(log).toEqual(['at once', 'joined', 'l']);
+  clock.runSoon();
+  expect(log).toEqual(['at once', 'joined', 'l', 'later']);
+});
+
 describe('what comes too late for its phase', () => {
   test('a flow marked while flows send has its turn next, by itself', () => {
     const { clock, turn, log, egress } = setup();
