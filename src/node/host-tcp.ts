@@ -13,7 +13,7 @@
 // that was reset, so getpeername tells the two apart, as long as nobody has asked it before (Node remembers the answer)
 // and our own FIN was not out (then an orderly end looks the same). A paused socket learns of neither.
 
-import type { SocketConstructorOpts } from 'node:net';
+import type { OnReadOpts, SocketConstructorOpts } from 'node:net';
 import { Socket } from 'node:net';
 import type { Endpoint } from '../base/addr.ts';
 import { formatIp, isIpv4 } from '../base/addr.ts';
@@ -46,6 +46,16 @@ const NOBODY: HostStreamEvents = {
   onClose: () => {},
 };
 
+/** Where a socket knows its stream. */
+const STREAM = Symbol('stream');
+
+/** A socket of ours. There are thousands, so their listeners are functions that all share, not closures of each. */
+interface StreamSocket extends Socket {
+  [STREAM]: TcpStream;
+}
+
+const region = new Region();
+
 export class TcpStream implements HostStream {
   private readonly shared: TcpShared;
   private events: HostStreamEvents;
@@ -57,7 +67,6 @@ export class TcpStream implements HostStream {
 
   private stopped = true;
   private inRead = false;
-  private readonly region = new Region();
   private place: Buffer;
   private placeOff: number;
   private firstPlace = true;
@@ -68,8 +77,6 @@ export class TcpStream implements HostStream {
   private endAfterChunk = false;
 
   private writing = false;
-  /** Callbacks of writes that were done at once, still to come. */
-  private doneAtOnce = 0;
 
   private constructor(shared: TcpShared, events: HostStreamEvents) {
     this.shared = shared;
@@ -81,11 +88,11 @@ export class TcpStream implements HostStream {
   /** Starts connecting. The caller has reserved a descriptor. */
   static connect(shared: TcpShared, to: Endpoint, events: HostStreamEvents): TcpStream {
     const stream = new TcpStream(shared, events);
-    const socket = new Socket({ allowHalfOpen: true, onread: stream.onread } as SocketConstructorOpts);
+    const socket = new Socket({ allowHalfOpen: true, onread: stream.reader() } as SocketConstructorOpts);
     stream.adopt(socket);
     socket.setNoDelay(true);
     socket.pause();
-    socket.on('connect', stream.onConnect);
+    socket.on('connect', onConnect);
     // A literal address: no lookup, and no second attempt with another family.
     const family = isIpv4(to.addr) ? 4 : 6;
     socket.connect({ host: formatIp(to.addr), port: to.port, family, autoSelectFamily: false });
@@ -98,10 +105,10 @@ export class TcpStream implements HostStream {
    */
   static accepted(shared: TcpShared, socket: Socket, canTakeOver: boolean): TcpStream | null {
     const stream = new TcpStream(shared, NOBODY);
-    const own = canTakeOver ? takeOver(socket, stream.onread) : socket;
+    const own = canTakeOver ? takeOver(socket, stream.reader()) : socket;
     if (own === null) return null;
     stream.adopt(own);
-    if (!canTakeOver) own.on('data', stream.onChunk);
+    if (!canTakeOver) own.on('data', onChunk);
     return stream;
   }
 
@@ -114,13 +121,15 @@ export class TcpStream implements HostStream {
     assert(!this.writing, 'one write at a time');
     const { memory } = this.shared.context.arena;
     const view = Buffer.from(memory.bytes.buffer as ArrayBuffer, memory.bytes.byteOffset + off, len);
-    this.socket.write(view, this.onWriteDone);
-    if (this.socket.writableLength === 0) {
-      this.doneAtOnce++;
-      return true;
-    }
-    this.writing = true;
-    return false;
+    let doneAtOnce = false;
+    this.socket.write(view, (error) => {
+      // A write that failed ends the stream: its region stays in use until onClose.
+      if (doneAtOnce || error || this.socket.destroyed) return;
+      this.shared.context.turn.run(TcpStream.tellWritten, this);
+    });
+    doneAtOnce = this.socket.writableLength === 0;
+    this.writing = !doneAtOnce;
+    return doneAtOnce;
   }
 
   end(): void {
@@ -141,7 +150,7 @@ export class TcpStream implements HostStream {
   resume(): void {
     if (!this.stopped) return;
     this.stopped = false;
-    if (this.chunk !== null) this.shared.context.clock.soon(this.takeChunk);
+    if (this.chunk !== null) this.shared.context.clock.soon(() => this.takeChunk());
     else if (!this.inRead) this.socket.resume();
   }
 
@@ -152,27 +161,26 @@ export class TcpStream implements HostStream {
   }
 
   private adopt(socket: Socket): void {
-    this.socket = socket;
+    const own = socket as StreamSocket;
+    own[STREAM] = this;
+    this.socket = own;
     this.shared.streams.add(this);
-    socket.on('end', this.onEof);
-    socket.on('error', this.onFailed);
-    socket.on('close', this.onGone);
+    own.on('end', onEof);
+    own.on('error', onFailed);
+    own.on('close', onGone);
   }
 
   private get finIsOut(): boolean {
     return this.socket.writableEnded && this.socket.writableLength === 0;
   }
 
-  private readonly onConnect = (): void => {
-    this.shared.context.turn.run(this.tellOpen);
-  };
+  /** Node calls these two without the socket. */
+  private reader(): OnReadOpts {
+    return { buffer: () => this.nextPlace(), callback: (count) => this.takeBytes(count) };
+  }
 
-  private readonly tellOpen = (): void => {
-    if (!this.silenced) this.events.onOpen();
-  };
-
-  private readonly nextPlace = (): Buffer => {
-    const { shared, region } = this;
+  private nextPlace(): Buffer {
+    const { shared } = this;
     region.len = 0;
     // The first place is asked for from inside connectTcp() and before listen(): nobody is ready to be asked.
     if (this.firstPlace) this.firstPlace = false;
@@ -186,84 +194,108 @@ export class TcpStream implements HostStream {
       this.placeOff = region.off;
     }
     return this.place;
-  };
+  }
 
-  private readonly onBytes = (count: number): boolean => {
+  private takeBytes(count: number): boolean {
     this.readOff = this.placeOff;
     this.readLen = count;
     this.inRead = true;
-    this.shared.context.turn.run(this.tellRead);
+    this.shared.context.turn.run(TcpStream.tellRead, this);
     this.inRead = false;
     return !this.stopped;
-  };
-
-  private readonly onread = { buffer: this.nextPlace, callback: this.onBytes };
-
-  private readonly tellRead = (): void => {
-    if (this.silenced) return;
-    if (!this.events.onRead(this.readOff, this.readLen)) this.stopped = true;
-  };
-
-  private readonly onChunk = (chunk: Buffer): void => {
-    this.chunk = chunk;
-    this.takeChunk();
-  };
+  }
 
   /** What `onread` does, by hand: the chunk is copied to where the next reads should land, piece by piece. */
-  private readonly takeChunk = (): void => {
+  private takeChunk(): void {
     while (this.chunk !== null && !this.silenced && !this.stopped) {
       const piece: Buffer = this.chunk.subarray(0, this.place.length);
       this.chunk = piece.length < this.chunk.length ? this.chunk.subarray(piece.length) : null;
       piece.copy(this.place);
-      this.onBytes(piece.length);
+      this.takeBytes(piece.length);
       this.nextPlace();
     }
     if (this.stopped) this.socket.pause();
     else this.socket.resume();
-    if (this.endAfterChunk && this.chunk === null) this.onEof();
-  };
+    if (this.endAfterChunk && this.chunk === null) this.takeEof();
+  }
 
-  private readonly onWriteDone = (error?: Error | null): void => {
-    if (this.doneAtOnce > 0) this.doneAtOnce--;
-    // A write that failed ends the stream: its region stays in use until onClose.
-    else if (!error && !this.socket.destroyed) this.shared.context.turn.run(this.tellWritten);
-  };
+  // What the socket's listeners call.
 
-  private readonly tellWritten = (): void => {
-    this.writing = false;
-    if (!this.silenced) this.events.onWritten();
-  };
+  connected(): void {
+    this.shared.context.turn.run(TcpStream.tellOpen, this);
+  }
 
-  private readonly onEof = (): void => {
+  takeNewChunk(chunk: Buffer): void {
+    this.chunk = chunk;
+    this.takeChunk();
+  }
+
+  takeEof(): void {
     this.endAfterChunk = this.chunk !== null;
     if (this.endAfterChunk) return;
     const isReset = !this.finIsOut && this.socket.remoteAddress === undefined;
     if (isReset) {
-      this.onFailed(new ConnectionReset());
+      this.noteError(new ConnectionReset());
       this.socket.destroy();
-    } else this.shared.context.turn.run(this.tellEnd);
-  };
+    } else this.shared.context.turn.run(TcpStream.tellEnd, this);
+  }
 
-  private readonly tellEnd = (): void => {
-    if (this.silenced || this.ended) return;
-    this.ended = true;
-    this.events.onEnd();
-  };
-
-  private readonly onFailed = (error: Error): void => {
+  noteError(error: Error): void {
     if (!this.silenced) this.error ??= toHostError(error);
-  };
+  }
 
-  private readonly onGone = (): void => {
+  gone(): void {
     this.shared.streams.gone(this);
-    this.shared.context.turn.run(this.tellClose);
-  };
+    this.shared.context.turn.run(TcpStream.tellClose, this);
+  }
 
-  private readonly tellClose = (): void => {
-    this.silenced = true;
-    this.events.onClose(this.error);
-    this.events = NOBODY;
-  };
+  // In a turn.
+
+  private static tellOpen(stream: TcpStream): void {
+    if (!stream.silenced) stream.events.onOpen();
+  }
+
+  private static tellRead(stream: TcpStream): void {
+    if (stream.silenced) return;
+    if (!stream.events.onRead(stream.readOff, stream.readLen)) stream.stopped = true;
+  }
+
+  private static tellWritten(stream: TcpStream): void {
+    stream.writing = false;
+    if (!stream.silenced) stream.events.onWritten();
+  }
+
+  private static tellEnd(stream: TcpStream): void {
+    if (stream.silenced || stream.ended) return;
+    stream.ended = true;
+    stream.events.onEnd();
+  }
+
+  private static tellClose(stream: TcpStream): void {
+    stream.silenced = true;
+    stream.events.onClose(stream.error);
+    stream.events = NOBODY;
+  }
+}
+
+function onConnect(this: StreamSocket): void {
+  this[STREAM].connected();
+}
+
+function onChunk(this: StreamSocket, chunk: Buffer): void {
+  this[STREAM].takeNewChunk(chunk);
+}
+
+function onEof(this: StreamSocket): void {
+  this[STREAM].takeEof();
+}
+
+function onFailed(this: StreamSocket, error: Error): void {
+  this[STREAM].noteError(error);
+}
+
+function onGone(this: StreamSocket): void {
+  this[STREAM].gone();
 }
 
 class ConnectionReset extends Error {
