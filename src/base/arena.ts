@@ -6,6 +6,9 @@
 // buddy when that is free too. Taking and giving cost a few array reads, no search and no garbage. Who takes says for
 // whom (an Account), so that one guest cannot starve another: see `mayTake`.
 //
+// A few of the smallest blocks are kept loose, neither held nor merged: a flow that carries a message now and then takes
+// one for it and gives it back at once, and the next flow gets the same one, still in the processor's cache.
+//
 // The first block is never handed out: offset 0 can mean "none".
 
 import { assert } from './assert.ts';
@@ -15,6 +18,9 @@ import type { Memory } from './memory.ts';
 export const MIN_BLOCK = 4096;
 const MIN_SHIFT = 12;
 const NONE = -1;
+/** In `state`. */
+const LOOSE = 127;
+const MAX_LOOSE = 16;
 
 /** Who holds arena bytes: one per guest, one for what belongs to nobody. */
 export class Account {
@@ -38,8 +44,10 @@ export class Arena {
   private readonly heads: Int32Array;
   private readonly next: Int32Array;
   private readonly prev: Int32Array;
-  /** Per block: order + 1 where a free block begins, -(order + 1) where a held one does, else 0. */
+  /** Per block: order + 1 where a free block begins, -(order + 1) where a held one does, LOOSE, else 0. */
   private readonly state: Int8Array;
+  /** Loose blocks, the one that was given last at the end. */
+  private readonly loose: number[] = [];
 
   /** The size of `memory` is a power of two times 64 KiB. */
   constructor(memory: Memory) {
@@ -66,7 +74,7 @@ export class Arena {
   take(bytes: number, account: Account): number {
     const order = orderOf(bytes);
     if (order > this.maxOrder || !this.mayTake(account, MIN_BLOCK << order)) return -1;
-    const block = this.takeOrder(order);
+    const block = order === 0 && this.loose.length > 0 ? this.takeLoose() : this.takeOrder(order);
     if (block === NONE) return -1;
     account.used += MIN_BLOCK << order;
     this.used += MIN_BLOCK << order;
@@ -76,19 +84,14 @@ export class Arena {
   /** Gives back what take(bytes, account) returned. */
   give(off: number, bytes: number, account: Account): void {
     const order = orderOf(bytes);
-    let block = off >>> MIN_SHIFT;
+    const block = off >>> MIN_SHIFT;
     assert(this.state[block] === -(order + 1), 'a block given back is one that was taken');
     account.used -= MIN_BLOCK << order;
     this.used -= MIN_BLOCK << order;
-    this.state[block] = 0;
-    let at = order;
-    for (; at < this.maxOrder; at++) {
-      const buddy = block ^ (1 << at);
-      if (this.state[buddy] !== at + 1) break;
-      this.unlink(buddy, at);
-      block &= ~(1 << at);
-    }
-    this.insert(block, at);
+    if (order === 0 && this.loose.length < MAX_LOOSE) {
+      this.state[block] = LOOSE;
+      this.loose.push(block);
+    } else this.merge(block, order);
   }
 
   /** Half of the pool at most while another guest has flows; all of it for a guest alone. */
@@ -100,7 +103,7 @@ export class Arena {
   private takeOrder(order: number): number {
     let from = order;
     while (from <= this.maxOrder && this.heads[from] === NONE) from++;
-    if (from > this.maxOrder) return NONE;
+    if (from > this.maxOrder) return this.loose.length > 0 ? this.takeMerged(order) : NONE;
     const block = this.heads[from]!;
     this.unlink(block, from);
     while (from > order) {
@@ -109,6 +112,33 @@ export class Arena {
     }
     this.state[block] = -(order + 1);
     return block;
+  }
+
+  /** `block`, held until now, is free: as large as its free buddies make it. */
+  private merge(block: number, order: number): void {
+    this.state[block] = 0;
+    let first = block;
+    let at = order;
+    for (; at < this.maxOrder; at++) {
+      const buddy = first ^ (1 << at);
+      if (this.state[buddy] !== at + 1) break;
+      this.unlink(buddy, at);
+      first &= ~(1 << at);
+    }
+    this.insert(first, at);
+  }
+
+  private takeLoose(): number {
+    const block = this.loose.pop()!;
+    this.state[block] = -1;
+    return block;
+  }
+
+  /** The loose blocks may be what is missing for a larger one. */
+  private takeMerged(order: number): number {
+    for (const block of this.loose) this.merge(block, 0);
+    this.loose.length = 0;
+    return this.takeOrder(order);
   }
 
   private insert(block: number, order: number): void {

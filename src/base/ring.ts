@@ -5,9 +5,10 @@
 // early (out-of-order segments) and joins when the gap is closed. The storage is one block of the arena, none while
 // there is nothing to keep, doubled when it is too small, up to `limit`. Growing copies to a new block. Where a region
 // of the old one is still in somebody's hands (a socket's read or write: `hold`), the old block stays until release().
+// The smallest storage goes with the last byte: a flow that carries a message now and then needs it for that long only.
 
 import type { Account, Arena } from './arena.ts';
-import { blockSize } from './arena.ts';
+import { blockSize, MIN_BLOCK } from './arena.ts';
 import { atOddOffset } from './memory.ts';
 import type { Region } from './region.ts';
 
@@ -22,6 +23,8 @@ export class Ring {
   private base = 0;
   private capacity = 0;
   private head = 0;
+  /** Bytes from the head to the end of what was written, early or not. */
+  private written = 0;
   private held = false;
   /** The block that a held region lies in, when the ring has moved on. */
   private oldBase = 0;
@@ -59,6 +62,7 @@ export class Ring {
     const first = Math.min(len, this.capacity - to);
     memory.copy(this.base + to, src, first);
     if (first < len) memory.copy(this.base, src + first, len - first);
+    if (at + len > this.written) this.written = at + len;
   }
 
   /** Appends a copy of [src, src+len). False, and nothing done, when there is no room. */
@@ -72,12 +76,15 @@ export class Ring {
   /** The `len` bytes behind the queue, written before by store() or in the reserved region, join it. */
   extend(len: number): void {
     this.length += len;
+    if (this.length > this.written) this.written = this.length;
   }
 
   /** Takes `len` bytes off the front. */
   consume(len: number): void {
     this.length -= len;
+    this.written -= len;
     this.head = this.wrap(this.head + len);
+    if (this.written === 0 && this.capacity === MIN_BLOCK && !this.held) this.free();
   }
 
   /** Sets `region` to the contiguous bytes from `at` on, at most up to the queue's end. */
@@ -135,6 +142,7 @@ export class Ring {
     this.capacity = 0;
     this.head = 0;
     this.length = 0;
+    this.written = 0;
   }
 
   private grow(capacity: number): boolean {

@@ -49,6 +49,27 @@ test('giving back what was not taken is a bug', () => {
   expect(() => arena.give(off, 8192, account)).toThrow('usernet bug');
 });
 
+test('the smallest block that was given back last is handed out first', () => {
+  const arena = arenaOf();
+  const account = new Account();
+  const [a, b] = [arena.take(1, account), arena.take(1, account)];
+  arena.give(a, 1, account);
+  arena.give(b, 1, account);
+  expect(() => arena.give(b, 1, account)).toThrow('usernet bug');
+  expect([arena.take(1, account), arena.take(1, account)]).toEqual([b, a]);
+});
+
+test('the smallest blocks merge when a larger one is asked for', () => {
+  const arena = arenaOf();
+  const account = new Account();
+  const offsets: number[] = [];
+  for (let off = arena.take(1, account); off >= 0; off = arena.take(1, account)) offsets.push(off);
+  for (const off of offsets) arena.give(off, 1, account);
+  expect(arena.used).toBe(0);
+  expect(arena.take(SIZE / 2, account)).toBe(SIZE / 2);
+  expect(arena.take(SIZE / 4, account)).toBe(SIZE / 4);
+});
+
 test('an arena is a power of two', () => {
   expect(() => arenaOf(3 * 65_536)).toThrow('power of two');
 });

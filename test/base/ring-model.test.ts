@@ -33,13 +33,41 @@ function readAll(ring: Ring, bytes: Uint8Array, at: number, len: number): Uint8A
   return Uint8Array.from(out.slice(0, len));
 }
 
-test('an empty ring holds no arena; bytes take the smallest block, and shrink() gives it back', () => {
+test('an empty ring holds no arena; a few bytes take the smallest block, which goes with the last of them', () => {
   const { ring, account, push } = setup();
   expect(account.used).toBe(0);
   expect(push(pattern(10))).toBe(true);
   expect(account.used).toBe(4096);
   expect(ring.shrink()).toBe(false);
+  ring.consume(9);
+  expect(account.used).toBe(4096);
+  ring.consume(1);
+  expect(account.used).toBe(0);
+});
+
+test('more storage stays until shrink(): a flow that has moved much is likely to move more', () => {
+  const { ring, account, push } = setup();
+  push(pattern(5000));
+  ring.consume(5000);
+  expect(account.used).toBe(8192);
+  expect(ring.shrink()).toBe(true);
+  expect(account.used).toBe(0);
+});
+
+test('bytes that are there early keep the smallest block, and so does a region that is held', () => {
+  const { ring, account, scratch, push, contents, bytes } = setup();
+  push(pattern(10));
+  bytes.set(pattern(10, 20), scratch);
+  ring.store(20, scratch, 10);
   ring.consume(10);
+  expect(account.used).toBe(4096);
+  ring.store(0, scratch, 10);
+  ring.extend(20);
+  expect(contents().subarray(10)).toEqual(pattern(10, 20));
+  ring.hold();
+  ring.consume(20);
+  expect(account.used).toBe(4096);
+  ring.release();
   expect(ring.shrink()).toBe(true);
   expect(account.used).toBe(0);
 });
