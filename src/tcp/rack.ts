@@ -62,7 +62,7 @@ export function detectByTime(tcb: Tcb, now: Ms): boolean {
   const { log, rackOrder, rackRtt } = recovery;
   tcb.reoAt = NEVER;
   if (rackRtt < 0) return false;
-  const patience = rackRtt + reorderingWindow(tcb);
+  const patience = patienceOf(tcb);
   let wait: Ms = 0;
   let found = false;
   for (let i = 0; i < log.count; i++) {
@@ -82,11 +82,19 @@ export function detectByTime(tcb: Tcb, now: Ms): boolean {
   return found;
 }
 
-function reorderingWindow(tcb: Tcb): Ms {
-  const { recovery } = tcb;
-  if (!recovery.reordered && (recovery.phase !== 'open' || recovery.log.sackedCount >= DUP_THRESH)) return 0;
-  const quarters = Math.ceil((recovery.reoWndMult * Math.max(recovery.minRtt, 0)) / 4);
-  return Math.max(1, Math.min(quarters, Math.ceil(tcb.rtt.srtt)));
+/**
+ * How long after it was sent a segment is lost, when a later one has arrived. Deviates from RFC 8985 6.2 step 4 once D-SACK
+ * has proved us too quick: steps are quarters of the smoothed round trip and counted from that. Where some frames take a
+ * shorter way than others the smallest round trip is theirs, next to nothing, and says how late no other one may be.
+ */
+function patienceOf(tcb: Tcb): Ms {
+  const { minRtt, rackRtt, reordered, reoWndMult, phase, log } = tcb.recovery;
+  if (!reordered && (phase !== 'open' || log.sackedCount >= DUP_THRESH)) return rackRtt;
+  const srtt = Math.ceil(tcb.rtt.srtt);
+  const first = Math.ceil(Math.max(minRtt, 0) / 4);
+  if (reoWndMult === 1) return rackRtt + Math.max(1, Math.min(first, srtt));
+  const window = first + Math.ceil(((reoWndMult - 1) * srtt) / 4);
+  return Math.max(rackRtt, srtt) + Math.max(1, Math.min(window, srtt));
 }
 
 /** Is [left, right) a block of what is out? RFC 2018 3, and nothing that was never sent. */

@@ -112,6 +112,20 @@ describe('RFC 8985: RACK', () => {
     }
   });
 
+  test('deviates from 6.2 step 4: after a D-SACK the steps are quarters of the smoothed round trip, and from there', () => {
+    const peer = tenOut();
+    peer.clock.advance(100);
+    sacks(peer, 1, [0, 1]);
+    sent(peer);
+    peer.tcb.recovery.reordered = true;
+    sacks(peer, 1, [2, 6]);
+    // 25 ms for the smallest round trip, 25 for the D-SACK.
+    peer.clock.advance(49);
+    expect(sent(peer)).not.toContain(1);
+    peer.clock.advance(3);
+    expect(sent(peer)).toContain(1);
+  });
+
   test('what was sent again and is lost again is found by what was sent after it', () => {
     const peer = tenOut();
     peer.clock.advance(100);
