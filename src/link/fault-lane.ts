@@ -281,9 +281,12 @@ export class FaultLane {
     const { due, timer, asked } = this;
     const { clock, timers } = this.host;
     const isFine = this.microsPerByte > 0;
-    const wait = due - (due === NEVER ? 0 : clock.micros());
-    if (wait > 0 && (!isFine || wait >= SPIN_MICROS)) {
-      const at = isFine ? Math.floor(due / 1000) - 1 : Math.ceil(due / 1000);
+    const now = due === NEVER ? 0 : clock.micros();
+    if (due > now && (!isFine || due - now >= SPIN_MICROS)) {
+      // Early for a rate, but never for the millisecond that is now: it would come at once, again and again.
+      const at = isFine
+        ? Math.max(Math.floor(due / 1000) - 1, Math.floor(now / 1000) + 1)
+        : Math.ceil(due / 1000);
       if (timer.at !== at) timers.arm(timer, at);
       return;
     }
