@@ -9,10 +9,7 @@ import type { LinuxLab } from './support/linux-target.ts';
 import { pause } from './support/processes.ts';
 import { describeWithTap } from './support/requirements.ts';
 
-/**
- * A script that failed while this process was late, by more than this many ms, is played again; any other only once more,
- * since the kernel may be late too, and nothing tells of that.
- */
+/** A script that failed while this process was late, by more than this many ms, is played again. */
 const LATE_MS = 8;
 const ATTEMPTS = 4;
 /** Between the beginnings of two scripts, or the first segments of all of them would come at once. */
@@ -74,7 +71,7 @@ async function playInTime(lab: LinuxLab, script: Script, index: number): Promise
     } catch (error) {
       // The delay may be one of just now.
       await pause(STAGGER_MS);
-      if (attempt === ATTEMPTS - 1 || (attempt > 0 && target.worstDelay < LATE_MS)) throw error;
+      if (attempt === ATTEMPTS - 1 || target.worstDelay < LATE_MS) throw error;
     } finally {
       target.close();
     }
