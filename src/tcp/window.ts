@@ -89,8 +89,11 @@ export function noteArrived(tcb: Tcb, end: number, now: Ms): void {
  */
 export function noteDelivered(tcb: Tcb, len: number, now: Ms): void {
   if (tcb.readMarkAt !== NEVER) {
-    tcb.readerKeepsUp = now - tcb.readMarkAt <= KEEPS_UP;
-    if (seqLeq(tcb.readMark, (tcb.rcvNxt - tcb.recvRing.length) | 0)) tcb.readMarkAt = NEVER;
+    const late = now - tcb.readMarkAt > KEEPS_UP;
+    const taken = seqLeq(tcb.readMark, (tcb.rcvNxt - tcb.recvRing.length) | 0);
+    // As long as they may still be taken in time, what was found last holds.
+    if (late || taken) tcb.readerKeepsUp = !late;
+    if (taken) tcb.readMarkAt = NEVER;
   }
   if (tcb.readerKeepsUp) tcb.rcvLimit = Math.min(tcb.rcvLimit + len, tcb.recvRing.limit);
 }
