@@ -55,6 +55,20 @@ export function expectCleanCapture(file: string): void {
   expect(complaints.slice(0, 10), `packets that tcpdump complains about in ${file}`).toEqual([]);
 }
 
+/** Fails with the packets that tshark takes for lost, sent again or out of order: for a link on which nothing was. */
+export function expectNoLoss(file: string): void {
+  const findings = [
+    'lost_segment',
+    'ack_lost_segment',
+    'retransmission',
+    'spurious_retransmission',
+    'out_of_order',
+  ];
+  const filter = findings.map((finding) => `tcp.analysis.${finding}`).join(' || ');
+  const faults = tshark(['-r', file, '-Y', filter], ['frame.number', 'ip.src', '_ws.col.Info']);
+  expect(faults.slice(0, 10), `what tshark says of ${file}`).toEqual([]);
+}
+
 /** How many ICMP frames came from this MAC. */
 export function icmpFramesFrom(file: string, mac: string): number {
   return packets(file, `icmp and ether src ${mac}`, ['frame.number']).length;

@@ -1,0 +1,116 @@
+// Linux's TCP as the guest and Linux's TCP as the measure, both ends of each on cubic: every byte through a link that
+// loses and reorders, at no less than 0.8 of what two Linuxes reach on the same link; and a clean link that looks clean.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { expectNoLoss } from './support/capture.ts';
+import { type Direction, Judge, type JudgeOptions, type Transfer } from './support/judge.ts';
+import { describeWithTap } from './support/requirements.ts';
+
+const MIB = 1 << 20;
+const DIRECTIONS: readonly Direction[] = ['guest to host', 'host to guest'];
+const LIMIT_MS = 170_000;
+/** At 1 % loss the share of what Linux reaches. */
+const SHARE = 0.8;
+const SEEDS = [1, 2, 3];
+
+/** The sizes of `npm run soak` instead of those of every day. */
+const soak = process.env['USERNET_SOAK'] === '1';
+
+async function bothWays(options: JudgeOptions, bytes: number): Promise<Transfer[]> {
+  const judge = await Judge.open(options);
+  try {
+    const done: Transfer[] = [];
+    for (const direction of DIRECTIONS)
+      done.push(await judge.transfer(direction, bytes, LIMIT_MS * (soak ? 10 : 1)));
+    return done;
+  } finally {
+    await judge.close();
+  }
+}
+
+function say(what: string, transfers: readonly Transfer[]): void {
+  const figures = transfers.map((one) => `${one.direction} ${one.mbits.toFixed(1)}`).join(', ');
+  process.stdout.write(`${what}: ${figures} Mbit/s (cubic)\n`);
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
+}
+
+describeWithTap('Linux as the judge', ['tshark'], () => {
+  const settings = [
+    { loss: 0, mib: 50 },
+    { loss: 1, mib: 10 },
+    { loss: 5, mib: 2 },
+  ].flatMap(({ loss, mib }) =>
+    ['', ',reorder=25%'].map((more) => ({ faults: `loss=${loss}%,delay=10ms${more}`, mib })),
+  );
+
+  test(
+    'loss 0, 1 and 5 %, 10 ms each way, with and without reordering: what arrives is what was sent',
+    async () => {
+      // Each waits for its own link most of the time, so all of them at once.
+      const results = await Promise.all(
+        settings.map(async ({ faults, mib }) => {
+          const transfers = await bothWays(
+            { kind: 'usernet', faults: `${faults},seed=7` },
+            (soak ? 50 : mib) * MIB,
+          );
+          say(faults, transfers);
+          return transfers;
+        }),
+      );
+      for (const transfers of results) {
+        expect(transfers.map(({ direction, intact }) => ({ direction, intact }))).toEqual(
+          DIRECTIONS.map((direction) => ({ direction, intact: true })),
+        );
+      }
+    },
+    LIMIT_MS * (soak ? 20 : 2),
+  );
+
+  test(
+    `1 % loss: at least ${SHARE} of what two Linuxes reach through our switch with the same faults`,
+    async () => {
+      const faults = (seed: number) => `loss=1%,delay=10ms,seed=${seed}`;
+      const pairs = await Promise.all(
+        SEEDS.map(async (seed) => {
+          const [ours, theirs] = await Promise.all(
+            (['usernet', 'linux'] as const).map((kind) => bothWays({ kind, faults: faults(seed) }, 10 * MIB)),
+          );
+          say(`usernet, seed ${seed}`, ours!);
+          say(`linux, seed ${seed}`, theirs!);
+          return { ours: ours!, theirs: theirs! };
+        }),
+      );
+      for (const [i, direction] of DIRECTIONS.entries()) {
+        const shares = pairs.map(({ ours, theirs }) => ours[i]!.mbits / theirs[i]!.mbits);
+        process.stdout.write(
+          `${direction}: ${shares.map((share) => share.toFixed(2)).join(', ')} of Linux\n`,
+        );
+        expect(median(shares), direction).toBeGreaterThanOrEqual(SHARE);
+      }
+    },
+    LIMIT_MS * 2,
+  );
+
+  test('on a clean link tshark finds nothing lost, sent again or out of order', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'usernet-judge-'));
+    const file = join(folder, 'clean.pcap');
+    try {
+      const judge = await Judge.open({ kind: 'usernet', args: ['--pcap', file] });
+      try {
+        for (const direction of DIRECTIONS)
+          expect(await judge.transfer(direction, 16 * MIB, 60_000)).toMatchObject({ intact: true });
+      } finally {
+        await judge.close();
+      }
+      expectNoLoss(file);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }, 120_000);
+});
