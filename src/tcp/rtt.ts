@@ -30,6 +30,11 @@ export class Rtt {
     return this.srtt8 / 8;
   }
 
+  /** What a round trip hardly ever exceeds, ms: the timeout of RFC 6298 2.3 without its lower bound. */
+  get likelyMost(): number {
+    return this.srtt8 / 8 + this.rttvar4;
+  }
+
   /** A measured round trip. RFC 6298 2.2, 2.3; by Karn's rule never of a segment that was sent twice. */
   sample(ms: Ms): void {
     if (this.srtt8 === 0) {

@@ -12,8 +12,8 @@ import type { Tcb } from './tcb.ts';
 
 /** RFC 8985 7.2: how long a peer may wait with the ACK of a single segment. */
 const WORST_DELAYED_ACK: Ms = 200;
-/** RFC 8985 7.2 has none. An emulated guest that is not running just now is not a loss. */
-const MIN_TIMEOUT: Ms = 10;
+/** RFC 8985 7.2 has none, and no variance. An emulated guest that is not running just now is not a loss. */
+const MIN_TIMEOUT: Ms = 20;
 const WITHOUT_SAMPLE: Ms = 1000;
 
 /** After something new was sent or acknowledged: when to probe. RFC 8985 7.2. Call it with the retransmission timer set. */
@@ -23,7 +23,8 @@ export function armTailProbe(tcb: Tcb, now: Ms): void {
   tcb.tlpAt = NEVER;
   if (!tcb.sackPermitted || recovery.probeOut || log.count === 0) return;
   if (phase !== 'open' || log.sackedCount > 0 || log.lostBytes > 0) return;
-  let timeout = rtt.srtt > 0 ? Math.max(MIN_TIMEOUT, Math.ceil(2 * rtt.srtt)) : WITHOUT_SAMPLE;
+  let timeout =
+    rtt.srtt > 0 ? Math.max(MIN_TIMEOUT, Math.ceil(Math.max(2 * rtt.srtt, rtt.likelyMost))) : WITHOUT_SAMPLE;
   if (log.count === 1) timeout += WORST_DELAYED_ACK;
   // Where the other timer comes first it is the better one.
   if (now + timeout < tcb.rtoAt) tcb.tlpAt = now + timeout;
