@@ -1,0 +1,228 @@
+import { describe, expect, test } from 'vitest';
+import { Account } from '../../src/base/arena.ts';
+import { captureLink } from '../../src/link/capture.ts';
+import type { FaultOptions } from '../../src/link/fault-options.ts';
+import { faultyLink } from '../../src/link/faults.ts';
+import { FaultBench, numbered, numbersOf, someNumbered, upTo } from '../support/fault-bench.ts';
+import { NetworkBench } from '../support/guest-bench.ts';
+import { newHost, RecordingSink } from '../support/link-bench.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { RawLink } from '../support/raw-guest.ts';
+
+/** Of each direction, in the 32 MiB arena of a FaultBench. */
+const LIMIT = 2 << 20;
+
+describe('memory for frames that wait', () => {
+  test('without a rate, back-pressure at the limit: nothing is lost', () => {
+    const bench = new FaultBench({ delay: 50 });
+    const frames = someNumbered(6000, 1514);
+    let sent = 0;
+    let refused = 0;
+    while (sent < frames.length) {
+      while (sent < frames.length && bench.toGuest(frames[sent]!)) sent++;
+      if (sent === frames.length) break;
+      refused++;
+      expect(bench.heldMore).toBeLessThanOrEqual(LIMIT);
+      expect(bench.heldMore).toBeGreaterThan(LIMIT - (256 << 10));
+      const told = bench.sink.writable;
+      bench.clock.advance(50);
+      expect(bench.sink.writable).toBe(told + 1);
+    }
+    bench.clock.advance(100);
+    expect(refused).toBeGreaterThan(2);
+    expect(bench.takeNumbers()).toEqual(upTo(6000));
+    expect(bench.counts.toGuest).toMatchObject({ passed: 6000, lost: 0, queueFull: 0, waiting: 0 });
+    expect(bench.heldMore).toBe(0);
+  });
+
+  test('from the guest, what finds no room is dropped and counted', () => {
+    const bench = new FaultBench({ delay: 50 });
+    bench.fromGuest(...someNumbered(6000, 1514));
+    const { queueFull, waiting } = bench.counts.fromGuest;
+    expect(queueFull).toBeGreaterThan(0);
+    expect(queueFull + waiting).toBe(6000);
+    expect(bench.heldMore).toBeLessThanOrEqual(LIMIT);
+    bench.clock.advance(60);
+    expect(numbersOf(bench.sink.frames)).toEqual(upTo(waiting));
+    expect(bench.heldMore).toBe(0);
+  });
+
+  test.each<FaultOptions>([
+    { delay: 10 },
+    { loss: 0.1 },
+    { rate: 1e9, queue: 100_000, duplicate: 0.5 },
+    { reorder: 1 },
+  ])('100 000 frames in a turn, each way: %o', (options) => {
+    const bench = new FaultBench(options);
+    const most = { turn: 0 };
+    const eachTurn = {
+      flush: () => {
+        most.turn = Math.max(most.turn, bench.sink.frames.length - seen);
+        seen = bench.sink.frames.length;
+      },
+    };
+    let seen = 0;
+    bench.sink.onEach = () => bench.host.turn.wantFlush(eachTurn);
+    const tiny = numbered(1, 14);
+    let taken = 0;
+    bench.host.turn.run(() => {
+      for (let i = 0; i < 100_000; i++) {
+        bench.fromGuest(tiny);
+        if (bench.toGuest(tiny)) taken++;
+      }
+      expect(bench.heldMore).toBeLessThanOrEqual(2 * LIMIT);
+    });
+    bench.clock.advance(2000);
+    for (const [lane, came] of [
+      [bench.counts.fromGuest, 100_000],
+      [bench.counts.toGuest, taken],
+    ] as const) {
+      expect(lane.passed + lane.lost + lane.queueFull).toBe(came + lane.duplicated);
+      expect(lane.waiting).toBe(0);
+    }
+    expect(most.turn).toBeGreaterThan(0);
+    expect(most.turn).toBeLessThanOrEqual(64);
+    expect(bench.heldMore).toBe(0);
+    expect([bench.host.timers.armed, bench.clock.soonCount]).toEqual([0, 0]);
+  });
+
+  test('a frame of no bytes passes, whatever befalls it', () => {
+    const bench = new FaultBench({ corrupt: 1, duplicate: 1, rate: 1e6 });
+    bench.fromGuest(Buffer.alloc(0));
+    bench.clock.advance(5);
+    expect(bench.sink.frames.map((frame) => frame.length)).toEqual([0, 0]);
+  });
+
+  test('an arena without room: attach() says so, and keeps nothing', () => {
+    const clock = new ManualClock();
+    const host = newHost(clock, 2 << 20);
+    const account = new Account();
+    // All but one of the blocks that two directions need.
+    while (host.arena.size - host.arena.used > 262_144) host.arena.take(4096, account);
+    const before = host.arena.used;
+    const link = faultyLink(new RawLink('guest0'), { loss: 0.1 });
+    expect(() => link.attach(new RecordingSink(host), host)).toThrow(/no room/);
+    expect(host.arena.used).toBe(before);
+    expect(link.faults).toBeUndefined();
+  });
+});
+
+describe('the inner link is full', () => {
+  test('frames wait for it in their order, and whoever was refused is told', () => {
+    const bench = new FaultBench({ delay: 5 });
+    bench.raw.full = true;
+    bench.allToGuest(someNumbered(10));
+    bench.clock.advance(20);
+    expect(bench.raw.frames).toEqual([]);
+    expect(bench.toGuest(numbered(10))).toBe(false);
+    expect(bench.counts.toGuest.waiting).toBe(10);
+    expect([bench.host.timers.armed, bench.clock.soonCount]).toEqual([0, 0]);
+    bench.raw.hasRoom();
+    expect(bench.takeNumbers()).toEqual(upTo(10));
+    expect(bench.sink.writable).toBe(1);
+    expect(bench.toGuest(numbered(10))).toBe(true);
+    bench.clock.advance(5);
+    expect(bench.takeNumbers()).toEqual([10]);
+  });
+
+  test('without any delay it is as if the link were not there: refused, told, in order', () => {
+    const bench = new FaultBench({ loss: 0 });
+    bench.raw.full = true;
+    // The first finds out.
+    expect(bench.toGuest(numbered(0))).toBe(true);
+    expect(bench.toGuest(numbered(1))).toBe(false);
+    bench.raw.hasRoom();
+    expect(bench.takeNumbers()).toEqual([0]);
+    expect(bench.sink.writable).toBe(1);
+  });
+
+  test('a rate goes on: its queue is dropped from, not refused', () => {
+    const bench = new FaultBench({ rate: 1e6, queue: 4 });
+    bench.raw.full = true;
+    bench.clock.advance(1);
+    bench.allToGuest(someNumbered(10, 125));
+    bench.clock.advance(50);
+    expect(bench.toGuest(numbered(10, 125))).toBe(true);
+    bench.clock.advance(50);
+    bench.raw.hasRoom();
+    expect(bench.takeNumbers()).toEqual([0, 1, 2, 3, 4, 10]);
+    expect(bench.counts.toGuest.queueFull).toBe(5);
+  });
+});
+
+describe('the cable is pulled out', () => {
+  const options = { delay: 20, jitter: 5, rate: 1e7, reorder: 0.2 };
+
+  function underWay(): FaultBench {
+    const bench = new FaultBench(options);
+    bench.allToGuest(someNumbered(500, 1514));
+    bench.fromGuest(...someNumbered(500, 1514));
+    bench.clock.advance(30);
+    expect(bench.heldMore).toBeGreaterThan(0);
+    return bench;
+  }
+
+  function expectNothingLeft(bench: FaultBench): void {
+    const [seen, sent] = [bench.sink.frames.length, bench.raw.frames.length];
+    expect(bench.heldAtAll).toBe(0);
+    expect(bench.host.timers.armed).toBe(0);
+    for (const lane of [bench.counts.toGuest, bench.counts.fromGuest]) {
+      expect(lane.waiting).toBe(0);
+      expect(lane.passed + lane.cutOff).toBe(500);
+      expect(lane.cutOff).toBeGreaterThan(0);
+    }
+    bench.clock.advance(1000);
+    bench.fromGuest(numbered(1));
+    expect(bench.toGuest(numbered(1))).toBe(false);
+    expect([bench.sink.frames.length, bench.raw.frames.length]).toEqual([seen, sent]);
+    expect([bench.host.timers.armed, bench.clock.soonCount]).toEqual([0, 0]);
+  }
+
+  test('from our side: the arena and the timers have everything back', async () => {
+    const bench = underWay();
+    await bench.link.close();
+    await bench.link.close();
+    expectNothingLeft(bench);
+    expect(bench.sink.down).toBeNull();
+  });
+
+  test('from the other side: so, too, and the sink is told once', () => {
+    const bench = underWay();
+    bench.raw.goesDown('unplugged');
+    expect(bench.sink.down).toBe('unplugged');
+    bench.sink.down = null;
+    bench.raw.goesDown('again');
+    expect(bench.sink.down).toBeNull();
+    expectNothingLeft(bench);
+  });
+
+  test('by whoever gets a frame, while it is being passed on', () => {
+    const bench = new FaultBench({ delay: 10 });
+    bench.fromGuest(...someNumbered(500));
+    bench.sink.onEach = () => void (bench.sink.frames.length === 3 && bench.link.close());
+    bench.clock.advance(20);
+    expect(numbersOf(bench.sink.frames)).toEqual([0, 1, 2]);
+    expect(bench.counts.fromGuest).toMatchObject({ passed: 3, cutOff: 497, waiting: 0 });
+    expect(bench.heldAtAll).toBe(0);
+  });
+
+  test('before it was plugged in', async () => {
+    await faultyLink(new RawLink('guest0'), { loss: 0.5 }).close();
+  });
+});
+
+test('in a network: a guest behind it gets its lease, the statistics say what it did, nothing is left', async () => {
+  const bench = new NetworkBench();
+  const wrap = (link: RawLink | Parameters<typeof captureLink>[0]) =>
+    captureLink(faultyLink(link, { delay: 5, rate: 1e8, duplicate: 1 }), { record: () => {} });
+  const guest = bench.plug('guest0', { wrap });
+  const lease = await bench.lease(guest, 100);
+  expect(lease.address).toBeDefined();
+  const [link] = bench.network.stats().links;
+  const { faults, framesIn } = link!;
+  expect(faults?.fromGuest.passed).toBe(framesIn);
+  expect(faults?.fromGuest.duplicated).toBe(framesIn / 2);
+  expect(faults?.toGuest.waiting).toBe(0);
+  expect(await bench.close()).toEqual({ flows: 0, timers: 0, arena: 0 });
+  expect(bench.network.stats().links[0]?.faults?.fromGuest.passed).toBe(framesIn);
+});
