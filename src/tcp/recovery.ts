@@ -191,8 +191,9 @@ export function maybeLeave(tcb: Tcb, now: Ms): boolean {
   if (recovery.phase === 'open' || seqLt(tcb.sndUna, tcb.recover)) return false;
   if (recovery.phase === 'recovery') {
     congestion.onRecovered(now);
-    // RFC 6582 3.2 step 3: no burst, whatever has left the network meanwhile.
-    congestion.cwnd = Math.min(congestion.cwnd, Math.max(pipe(tcb), sendMss) + sendMss);
+    // RFC 6582 3.2 step 3: no burst, whatever has left the network meanwhile. With SACK the reduction has seen to that.
+    if (!tcb.sackPermitted)
+      congestion.cwnd = Math.min(congestion.cwnd, Math.max(pipe(tcb), sendMss) + sendMss);
     if (recovery.reoWndPersist > 0 && --recovery.reoWndPersist === 0) recovery.reoWndMult = 1;
   }
   recovery.phase = 'open';
