@@ -30,9 +30,9 @@ export class Rtt {
     return this.srtt8 / 8;
   }
 
-  /** What a round trip hardly ever exceeds, ms: the timeout of RFC 6298 2.3 without its lower bound. */
-  get likelyMost(): number {
-    return this.srtt8 / 8 + this.rttvar4;
+  /** SRTT and two RTTVAR, ms: twice SRTT after the first sample, more where round trips differ. */
+  get usualMost(): number {
+    return this.srtt8 / 8 + this.rttvar4 / 2;
   }
 
   /** A measured round trip. RFC 6298 2.2, 2.3; by Karn's rule never of a segment that was sent twice. */

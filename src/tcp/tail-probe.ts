@@ -24,7 +24,7 @@ export function armTailProbe(tcb: Tcb, now: Ms): void {
   if (!tcb.sackPermitted || recovery.probeOut || log.count === 0) return;
   if (phase !== 'open' || log.sackedCount > 0 || log.lostBytes > 0) return;
   let timeout =
-    rtt.srtt > 0 ? Math.max(MIN_TIMEOUT, Math.ceil(Math.max(2 * rtt.srtt, rtt.likelyMost))) : WITHOUT_SAMPLE;
+    rtt.srtt > 0 ? Math.max(MIN_TIMEOUT, Math.ceil(Math.max(2 * rtt.srtt, rtt.usualMost))) : WITHOUT_SAMPLE;
   if (log.count === 1) timeout += WORST_DELAYED_ACK;
   // Where the other timer comes first it is the better one.
   if (now + timeout < tcb.rtoAt) tcb.tlpAt = now + timeout;
