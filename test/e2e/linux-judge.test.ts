@@ -40,21 +40,33 @@ function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
-describeWithTap('Linux as the judge', ['tshark'], () => {
-  const settings = [
-    { loss: 0, mib: 50 },
-    { loss: 1, mib: 10 },
-    { loss: 5, mib: 2 },
-  ].flatMap(({ loss, mib }) =>
-    ['', ',reorder=25%'].map((more) => ({ faults: `loss=${loss}%,delay=10ms${more}`, mib })),
-  );
+/** Loss and MiB of every day, each with and without reordering. */
+const SETTINGS = [
+  { loss: 0, mib: 50 },
+  { loss: 1, mib: 10 },
+  { loss: 5, mib: 2 },
+].flatMap(({ loss, mib }) =>
+  ['', ',reorder=25%'].map((more) => ({ faults: `loss=${loss}%,delay=10ms${more}`, mib })),
+);
 
+/** Both directions over a good link, as a capture. */
+async function captureCleanLink(file: string): Promise<void> {
+  const judge = await Judge.open({ kind: 'usernet', args: ['--pcap', file] });
+  try {
+    for (const direction of DIRECTIONS)
+      expect(await judge.transfer(direction, 16 * MIB, 60_000)).toMatchObject({ intact: true });
+  } finally {
+    await judge.close();
+  }
+}
+
+describeWithTap('Linux as the judge', ['tshark'], () => {
   test(
     'loss 0, 1 and 5 %, 10 ms each way, with and without reordering: what arrives is what was sent',
     async () => {
       // Each waits for its own link most of the time, so all of them at once.
       const results = await Promise.all(
-        settings.map(async ({ faults, mib }) => {
+        SETTINGS.map(async ({ faults, mib }) => {
           const transfers = await bothWays(
             { kind: 'usernet', faults: `${faults},seed=7` },
             (soak ? 50 : mib) * MIB,
@@ -99,15 +111,9 @@ describeWithTap('Linux as the judge', ['tshark'], () => {
 
   test('on a clean link tshark finds nothing lost, sent again or out of order', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'usernet-judge-'));
-    const file = join(folder, 'clean.pcap');
     try {
-      const judge = await Judge.open({ kind: 'usernet', args: ['--pcap', file] });
-      try {
-        for (const direction of DIRECTIONS)
-          expect(await judge.transfer(direction, 16 * MIB, 60_000)).toMatchObject({ intact: true });
-      } finally {
-        await judge.close();
-      }
+      const file = join(folder, 'clean.pcap');
+      await captureCleanLink(file);
       expectNoLoss(file);
     } finally {
       rmSync(folder, { recursive: true, force: true });
