@@ -256,10 +256,12 @@ function armAfterOutput(tcb: Tcb, now: Ms): void {
     tcb.rtoAt = NEVER;
     tcb.reoAt = NEVER;
     tcb.tlpAt = NEVER;
-    const waiting = tcb.synAcked && tcb.sndEnd !== tcb.sndNxt && !tcb.linkBlocked;
-    // RFC 9293 3.8.6.1: the first probe after one RTO, then ever slower.
+    const waiting = tcb.synAcked && tcb.sndEnd !== tcb.sndNxt;
+    // RFC 9293 3.8.6.1: the first probe after one RTO, then ever slower. A link without room neither begins that nor puts
+    // it off.
     if (!waiting) tcb.persistAt = NEVER;
-    else if (tcb.persistAt === NEVER) tcb.persistAt = now + Math.min(tcb.rtt.rto * 2 ** tcb.probes, 60_000);
+    else if (tcb.persistAt === NEVER && !tcb.linkBlocked)
+      tcb.persistAt = now + Math.min(tcb.rtt.rto * 2 ** tcb.probes, 60_000);
   }
   tcb.tlpUnset = false;
   armTimer(tcb);

@@ -188,6 +188,22 @@ describe("the peer's window", () => {
     guest.expects({ seq: 1, text: 'hello' });
   });
 
+  // Seed 11737 of the simulation: an ACK that waited for the link put the probe off by a minute, each time.
+  test('a link without room does not put the probe off', () => {
+    const { guest, host, clock, tcb, wire } = established({ wnd: 0 });
+    host.gives('hello');
+    const due = tcb.persistAt;
+    clock.advanceTo(due - 1);
+    wire.room = 0;
+    guest.sends({ data: 'x' });
+    guest.expectsNothing();
+    expect(tcb.persistAt).toBe(due);
+    host.linkIsWritable();
+    guest.expects({ len: 0, ack: 2 });
+    clock.advanceTo(due);
+    guest.expects({ len: 1 });
+  });
+
   test('a guest that answers no probe for minutes is given up; one that answers is not', () => {
     for (const answers of [true, false]) {
       const { guest, host, clock } = established({ wnd: 0 });
