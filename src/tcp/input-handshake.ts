@@ -79,14 +79,21 @@ function inSynReceived(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
   if (!segment.has(Flag.Ack) || tcb.synAckHeld) return Drop.TcpNotAcceptable;
   if (!seqLt(tcb.sndUna, segment.ack) || seqLt(tcb.sndMax, segment.ack)) return refuse(tcb, segment);
   setState(tcb, 'rcv-ack-of-syn');
-  // RFC 7323 4.3: the first text is answered with its own time.
-  if (tcb.timestamps && segment.options.hasTimestamps && seqLeq(tcb.tsRecent, segment.options.tsVal)) {
-    tcb.tsRecent = segment.options.tsVal;
-    tcb.tsRecentAt = now;
-  }
+  noteFirstTimestamp(tcb, segment, now);
   established(tcb, segment, tcb.retries > 0, now);
   stripSyn(segment);
   return 'go-on';
+}
+
+/**
+ * RFC 7323 4.3: the first text is answered with its own time. Not text ahead of its turn: PAWS would drop what was sent
+ * before it and comes after.
+ */
+function noteFirstTimestamp(tcb: Tcb, { seq, options }: Segment, now: Ms): void {
+  if (!tcb.timestamps || !options.hasTimestamps || !seqLeq(seq, tcb.lastAckSent)) return;
+  if (!seqLeq(tcb.tsRecent, options.tsVal)) return;
+  tcb.tsRecent = options.tsVal;
+  tcb.tsRecentAt = now;
 }
 
 /** An ACK of what is not our SYN: the peer holds a connection that we know nothing of. RFC 9293 3.10.7.3, 3.10.7.4 fifth. */

@@ -65,7 +65,9 @@ export class SegmentWatch {
     if (segment.has(Flag.Rst)) return false;
     if (segment.has(Flag.Syn)) this.heardSyn(segment);
     if (!this.synHeard) return false;
-    if (options.hasTimestamps) this.tsHeard.add(options.tsVal);
+    // RFC 7323 4.3: an early segment's time is not the one to echo.
+    const isEarly = this.ackKnown && ((segment.seq - this.ack) | 0) > 0;
+    if (options.hasTimestamps && !isEarly) this.tsHeard.add(options.tsVal);
     if (segment.has(Flag.Ack)) {
       const shift = segment.has(Flag.Syn) || !this.scaling ? 0 : this.peerWindShift;
       const edge = (segment.ack + (segment.wnd << shift)) | 0;
@@ -169,7 +171,7 @@ export class SegmentWatch {
       assert(tsEcr === 0, 'RFC 7323 3.2: no echo without an ACK');
       return;
     }
-    assert(this.tsHeard.has(tsEcr), 'TSecr is a TSval that was heard');
+    assert(this.tsHeard.has(tsEcr), 'TSecr is a TSval that was heard, in order');
     assert(this.tsEcr === 0 || ((tsEcr - this.tsEcr) | 0) >= 0, 'TSecr never goes back');
     this.tsEcr = tsEcr;
   }
