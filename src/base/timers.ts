@@ -12,11 +12,24 @@ export class Timer {
   /** Where it stands in the heap, at most `at`; index -1: not in the heap. */
   heapAt: Ms = NEVER;
   index = -1;
-  readonly fire: (now: Ms) => void;
+  private readonly call: (now: Ms, of: never) => void;
+  private readonly of: unknown;
 
-  constructor(fire: (now: Ms) => void) {
-    this.fire = fire;
+  constructor(call: (now: Ms) => void);
+  constructor(call: (now: Ms, of: never) => void, of: unknown);
+  constructor(call: (now: Ms, of: never) => void, of?: unknown) {
+    this.call = call;
+    this.of = of;
   }
+
+  fire(now: Ms): void {
+    this.call(now, this.of as never);
+  }
+}
+
+/** A timer that hands `of` to `fire`: where there are thousands, they share the function. */
+export function timerOf<T>(of: T, fire: (now: Ms, of: T) => void): Timer {
+  return new Timer(fire, of);
 }
 
 export class Timers {

@@ -10,7 +10,7 @@ import type { Packet } from '../ip/packet.ts';
 import { seqMax } from '../tcp/seq.ts';
 import { Guest, type NatContext } from './context.ts';
 import type { Flow, FlowEnd } from './flow.ts';
-import { FlowTable } from './flow-table.ts';
+import { FlowTable, KEY_WORDS } from './flow-table.ts';
 import { TcpFlow } from './tcp-flow.ts';
 import { UdpFlow } from './udp-flow.ts';
 
@@ -24,8 +24,8 @@ export class Flows {
   udpOpened = 0;
   private readonly context: NatContext;
   private readonly guests = new Map<number, Guest>();
-  /** Flows that are not in the table any more but still deliver to the host or hold a socket. */
-  private readonly all = new Set<Flow>();
+  /** Of a flow that leaves its table. */
+  private readonly key = new Int32Array(KEY_WORDS);
   private nextId = 1;
 
   constructor(context: NatContext) {
@@ -37,14 +37,14 @@ export class Flows {
   /** Open now, those included that only drain to the host. */
   count(kind: Flow['kind']): number {
     let n = 0;
-    for (const flow of this.all) if (flow.kind === kind) n++;
+    for (const guest of this.guests.values()) n += guest[kind].size;
     return n;
   }
 
   /** The `most` flows that moved the most bytes, these first; of equals the older one. */
   busiest(most: number): Flow[] {
     const bytes = (flow: Flow): number => flow.bytesToHost + flow.bytesToGuest;
-    const all = [...this.all].sort((a, b) => bytes(b) - bytes(a) || a.id - b.id);
+    const all = this.all().sort((a, b) => bytes(b) - bytes(a) || a.id - b.id);
     all.splice(most);
     return all;
   }
@@ -96,7 +96,7 @@ export class Flows {
     // 250 kB/s is ahead of the clock of RFC 6528.
     const iss = used === null ? isn : seqMax(isn, (used + BEYOND_USED) | 0);
     const init = { iss, tsOffset: context.random.word() };
-    const flow = new TcpFlow(context, this, guest, this.nextId++, Int32Array.from(key), ends, init);
+    const flow = new TcpFlow(context, this, guest, this.nextId++, ends, init);
     this.tcp.set(key, flow);
     guest.tcp.add(flow);
     this.tcpOpened++;
@@ -110,7 +110,7 @@ export class Flows {
     const guest = this.guest(p.ingress);
     if (guest === undefined) return null;
     if (guest.udp.size >= context.settings.limits.udpFlows) this.evictIdlest(guest);
-    const flow = new UdpFlow(context, this, guest, this.nextId++, Int32Array.from(key), {
+    const flow = new UdpFlow(context, this, guest, this.nextId++, {
       guest: { addr: ipv4Addr(p.src), port: from },
       remote: { addr: ipv4Addr(p.dst), port: to },
       mac: { hi: p.macHi, lo: p.macLo },
@@ -148,13 +148,14 @@ export class Flows {
   }
 
   close(): void {
-    for (const flow of [...this.all]) flow.abort('shutdown');
+    for (const flow of this.all()) flow.abort('shutdown');
   }
 
   // TcpFlowOwner, UdpFlowOwner
 
   unlist(flow: TcpFlow): void {
-    this.tcp.delete(flow.key, flow);
+    flow.writeKey(this.key);
+    this.tcp.delete(this.key, flow);
   }
 
   ended(flow: Flow, reason: FlowEnd): void {
@@ -164,10 +165,10 @@ export class Flows {
       guest?.timeWait.delete(flow);
       guest?.blocked.delete(flow);
     } else if (flow instanceof UdpFlow) {
-      this.udp.delete(flow.key, flow);
+      flow.writeKey(this.key);
+      this.udp.delete(this.key, flow);
       guest?.udp.delete(flow);
     }
-    this.all.delete(flow);
     if (guest !== undefined) {
       guest.noteFlows();
       this.forgetIfDone(guest);
@@ -185,12 +186,16 @@ export class Flows {
     if (guest.gone && guest.tcp.size + guest.udp.size === 0) this.guests.delete(guest.port.id);
   }
 
+  /** Those included that are not in the table any more but still deliver to the host or hold a socket. */
+  private all(): Flow[] {
+    return [...this.guests.values()].flatMap((guest): Flow[] => [...guest.tcp, ...guest.udp]);
+  }
+
   private guestOf(flow: Flow): Guest | undefined {
     return this.guests.get(flow.ingress);
   }
 
   private opened(flow: Flow, guest: Guest): void {
-    this.all.add(flow);
     guest.noteFlows();
     this.context.events.onOpen(flow);
   }

@@ -12,11 +12,11 @@
 // the guest resets the stream at once. A reset from the host reaches the guest behind the data that came before it. The
 // rings are given back when the stream has said onClose, because until then its regions are in use.
 
-import type { Endpoint } from '../base/addr.ts';
-import { type Ms, NEVER } from '../base/clock.ts';
+import { type Endpoint, ipv4Addr } from '../base/addr.ts';
+import type { Ms } from '../base/clock.ts';
 import { Loss } from '../base/drop.ts';
 import { Region } from '../base/region.ts';
-import { Timer } from '../base/timers.ts';
+import { type Timer, timerOf } from '../base/timers.ts';
 import type { Egress } from '../base/turn.ts';
 import type { HostError, HostStream, HostStreamEvents } from '../host/host-network.ts';
 import type { Route } from '../ip/output.ts';
@@ -29,6 +29,7 @@ import type { Guest, NatContext } from './context.ts';
 import { Download } from './download.ts';
 import type { Flow, FlowEnd } from './flow.ts';
 import { type TcpFlowStats, tcpFlowStats } from './flow-stats.ts';
+import { setKey } from './flow-table.ts';
 import { endFor, icmpCodeFor } from './refusals.ts';
 
 /** How long the host may take for the last bytes of a connection that the guest has closed. */
@@ -48,13 +49,9 @@ const region = new Region();
 export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEvents {
   readonly kind = 'tcp';
   readonly id: number;
-  readonly guest: Endpoint;
-  readonly remote: Endpoint;
   readonly ingress: number;
   readonly route: Route;
   readonly tcb: Tcb;
-  /** Its key in the flow table. */
-  readonly key: Int32Array;
   bytesToHost = 0;
   private readonly openedAt: Ms;
   private readonly context: NatContext;
@@ -74,15 +71,14 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   private resetDue = false;
   private tcbDone = false;
   private reason: FlowEnd = 'closed';
-  /** The connect limit, or the end of what the host is given to take the last bytes. */
-  private readonly timer = new Timer(() => this.onTimer());
+  /** The connect limit, or the end of what the host is given to take the last bytes. null while there is none. */
+  private timer: Timer | null = null;
 
   constructor(
     context: NatContext,
     owner: TcpFlowOwner,
     peer: Guest,
     id: number,
-    key: Int32Array,
     ends: { guest: Endpoint; remote: Endpoint; route: Route },
     init: Pick<TcbInit, 'iss' | 'tsOffset'>,
   ) {
@@ -90,9 +86,6 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     this.owner = owner;
     this.peer = peer;
     this.id = id;
-    this.key = key;
-    this.guest = ends.guest;
-    this.remote = ends.remote;
     this.route = ends.route;
     this.ingress = peer.port.id;
     this.openedAt = context.turn.now;
@@ -110,7 +103,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   startConnecting(stream: HostStream, now: Ms): void {
     this.stream = stream;
     this.peer.pendingConnects++;
-    this.context.timers.arm(this.timer, now + this.context.settings.timeouts.connect);
+    this.startTimer(now + this.context.settings.timeouts.connect);
   }
 
   /** `stream` is open already: a service of the gateway. */
@@ -145,7 +138,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     }
     this.tcbEnded('guest-gone');
     if (this.isEnded) return;
-    this.context.timers.arm(this.timer, now + DRAIN_LIMIT);
+    this.startTimer(now + DRAIN_LIMIT);
     // Reads on, for nobody, to see the host's FIN.
     this.download.discard();
     this.resume();
@@ -156,6 +149,22 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   retire(): void {
     user.discard(this.tcb);
     this.tcbEnded('closed');
+  }
+
+  // Made when somebody asks, which is seldom: an idle flow is as small as it can be.
+
+  get guest(): Endpoint {
+    return { addr: ipv4Addr(this.route.dst), port: this.tcb.peerPort };
+  }
+
+  get remote(): Endpoint {
+    return { addr: ipv4Addr(this.route.src), port: this.tcb.ownPort };
+  }
+
+  /** Fills `key` with the flow's in the table. */
+  writeKey(key: Int32Array): void {
+    const { route, tcb } = this;
+    setKey(key, route.dst, tcb.peerPort, route.src, tcb.ownPort, Protocol.Tcp, this.ingress);
   }
 
   get bytesToGuest(): number {
@@ -319,7 +328,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
 
   private stopConnecting(): void {
     this.peer.pendingConnects--;
-    this.context.timers.disarm(this.timer);
+    this.stopTimer();
   }
 
   /** The host could not connect: the guest hears why. RFC 9293 3.10.7.1, RFC 1122 4.2.3.9. */
@@ -328,7 +337,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     const code = icmpCodeFor(error);
     if (error === 'exhausted') this.context.drops.lose(Loss.HostSocketsExhausted);
     if (code >= 0) {
-      const ports = (this.guest.port << 16) | this.remote.port;
+      const ports = (this.tcb.peerPort << 16) | this.tcb.ownPort;
       this.context.icmp.unreachableLater(
         this.route,
         code,
@@ -341,6 +350,16 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
       user.discard(this.tcb);
     } else user.abort(this.tcb, now);
     this.finish(endFor(error), false);
+  }
+
+  private startTimer(at: Ms): void {
+    this.timer ??= timerOf<TcpFlow>(this, (_, flow) => flow.onTimer());
+    this.context.timers.arm(this.timer, at);
+  }
+
+  private stopTimer(): void {
+    if (this.timer !== null) this.context.timers.disarm(this.timer);
+    this.timer = null;
   }
 
   private onTimer(): void {
@@ -356,7 +375,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     this.reason = reason;
     this.owner.unlist(this);
     this.settle();
-    if (!this.isEnded) this.context.timers.arm(this.timer, this.context.turn.now + LINGER_LIMIT);
+    if (!this.isEnded) this.startTimer(this.context.turn.now + LINGER_LIMIT);
   }
 
   /** Both sides have what they are due? Then this flow is over. */
@@ -371,7 +390,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     if (this.phase === 'connecting') this.stopConnecting();
     this.phase = 'ended';
     this.download.discard();
-    this.context.timers.arm(this.timer, NEVER);
+    this.stopTimer();
     if (resetStream && !this.streamClosed) this.stream?.reset();
     if (this.streamClosed || this.stream === null) user.freeRings(this.tcb);
     this.owner.unlist(this);

@@ -16,6 +16,7 @@ import { HEADER_LEN } from '../wire/udp.ts';
 import type { Guest, NatContext } from './context.ts';
 import type { Flow, FlowEnd } from './flow.ts';
 import { type UdpFlowStats, udpFlowStats } from './flow-stats.ts';
+import { setKey } from './flow-table.ts';
 import { icmpCodeFor } from './refusals.ts';
 
 const ANSWERED_QUERY_IDLE: Ms = 10_000;
@@ -45,7 +46,6 @@ export class UdpFlow implements Flow, HostDatagramEvents {
   readonly guest: Endpoint;
   readonly remote: Endpoint;
   readonly ingress: number;
-  readonly key: Int32Array;
   bytesToHost = 0;
   bytesToGuest = 0;
   lastActiveAt: Ms;
@@ -69,14 +69,12 @@ export class UdpFlow implements Flow, HostDatagramEvents {
     owner: UdpFlowOwner,
     peer: Guest,
     id: number,
-    key: Int32Array,
     ends: { guest: Endpoint; remote: Endpoint; mac: { hi: number; lo: number } },
   ) {
     this.context = context;
     this.owner = owner;
     this.peer = peer;
     this.id = id;
-    this.key = key;
     this.guest = ends.guest;
     this.remote = ends.remote;
     this.mac = ends.mac;
@@ -86,6 +84,11 @@ export class UdpFlow implements Flow, HostDatagramEvents {
     this.orderedAt = this.lastActiveAt;
     this.socket = context.host.openUdp(this);
     context.timers.arm(this.timer, this.lastActiveAt + context.settings.timeouts.udpIdle);
+  }
+
+  /** Fills `key` with the flow's in the table. */
+  writeKey(key: Int32Array): void {
+    setKey(key, this.guest.addr.w3, this.guest.port, 0, 0, Protocol.Udp, this.ingress);
   }
 
   stats(now: Ms): UdpFlowStats {
