@@ -357,7 +357,7 @@ export class Endpoint implements TcpUser, SegmentOut, Egress {
     if (this.config.stripped.length > 0) stripSynOptions(bytes, this.config.stripped);
     const isNew = this.watch.sending(this.tcb!, bytes);
     const bare = bytes.length === (bytes[12]! >>> 4) << 2 && (bytes[13]! & (Flag.Syn | Flag.Fin)) === 0;
-    const { chain, answers } = this.progress.sending(bare, isNew, this.world.turn.now);
+    const { chain, answers } = this.progress.sending(this.watch.textEnd, bare, isNew, this.world.turn.now);
     this.watch.longestChain = Math.max(this.watch.longestChain, chain);
     this.rewrite(bytes);
     this.transmit({ bytes, chain, answers, copy: false }, bare);

@@ -33,6 +33,8 @@ export class Progress {
   private cause = -1;
   private hasNews = false;
   private causeAt: Ms = -1;
+  /** How far it has sent again since sndUna moved last, or a timer fired. */
+  private resentUpTo = -1;
   private owes = false;
   private una = 0;
   private nxt = 0;
@@ -57,6 +59,7 @@ export class Progress {
     if (moved || tcb.rcvNxt !== this.nxt || tcb.state !== this.state) this.hasNews = true;
     if (moved) {
       this.inVain = 0;
+      this.resentUpTo = -1;
       this.movedAt = now;
       this.quietSince = now;
     } else if (this.wasAnswer && tcb.sndWnd > 0 && tcb.sndUna !== tcb.sndMax) this.inVain++;
@@ -72,10 +75,14 @@ export class Progress {
     this.look(tcb, now);
   }
 
-  /** What a segment is to carry. */
-  sending(bare: boolean, isNew: boolean, now: Ms): { chain: number; answers: boolean } {
+  /** What a segment is to carry that has text up to `end`, or none: -1. */
+  sending(end: number, bare: boolean, isNew: boolean, now: Ms): { chain: number; answers: boolean } {
     this.forgetBefore(now);
-    const chain = isNew || this.hasNews || this.cause < 0 ? 0 : this.cause;
+    // Going through all that is out, as a sender without SACK does, is no standing still however long it takes.
+    if (this.cause < 0) this.resentUpTo = -1;
+    const isFurther = end > this.resentUpTo;
+    if (isFurther && !isNew) this.resentUpTo = end;
+    const chain = isNew || isFurther || this.hasNews || this.cause < 0 ? 0 : this.cause;
     assert(chain < MAX_CHAIN, `${chain} segments have answered one another and said nothing new`);
     const { owes } = this;
     this.owes = false;

@@ -19,6 +19,8 @@ export class SegmentWatch {
   needless = 0;
   /** Segments without text, SYN or FIN. */
   bareSent = 0;
+  /** Where the text of the last segment ends, counted from the SYN; -1: it had none. */
+  textEnd = -1;
   /** The longest row of segments that caused one another and told nobody anything new. */
   longestChain = 0;
   private readonly iss: number;
@@ -97,6 +99,7 @@ export class SegmentWatch {
     const text = bytes.length - header;
     this.options.parse(v, HEADER, header);
     assert(HEADER + bytes.length <= this.mtu, 'a packet fits the MTU');
+    this.textEnd = -1;
     // A reset may say a number that the other end has made up.
     if (flags & Flag.Rst) return false;
     this.checkSize(flags, header, text);
@@ -126,6 +129,7 @@ export class SegmentWatch {
   private checkSequence(seq: number, flags: number, text: number, payload: Uint8Array): boolean {
     const from = (seq - this.iss) | 0;
     const len = text + ((flags >> 1) & 1) + (flags & 1);
+    this.textEnd = text > 0 ? from + text : -1;
     assert(from <= Math.max(0, this.sentEnd), `no hole before what is sent: ${from} behind ${this.sentEnd}`);
     if (len === 0) {
       this.bareSent++;
@@ -191,7 +195,9 @@ export class SegmentWatch {
     assert(window <= tcb.recvRing.room, `a window of ${window} where ${tcb.recvRing.room} fit`);
     const edge = (this.ack + window) | 0;
     const moved = this.edgeKnown ? (edge - this.edge) | 0 : 0;
-    assert(moved > -(1 << shift), `the window's right edge moved left by ${-moved}`);
+    // A SYN-ACK that is sent again cannot say what an ACK has rounded up.
+    const unit = 1 << (this.scaling ? this.windShift : 0);
+    assert(moved > -unit, `the window's right edge moved left by ${-moved}`);
     if (!this.edgeKnown || moved > 0) this.edge = edge;
     this.edgeKnown = true;
   }
