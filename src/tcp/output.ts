@@ -246,9 +246,9 @@ function noteText(tcb: Tcb, what: SendPlan, end: number, again: boolean, now: Ms
 function armAfterOutput(tcb: Tcb, now: Ms): void {
   const { log } = tcb.recovery;
   if (tcb.sndNxt !== tcb.sndUna) {
-    // A link without room is no silence of the peer.
-    if (tcb.linkBlocked && log.firstLost() === 0) tcb.rtoAt = NEVER;
-    else if (tcb.rtoAt === NEVER) tcb.rtoAt = now + tcb.rtt.rto;
+    // A link without room is no silence of the peer: what could not be sent again does not begin to be waited for. What
+    // is waited for already still is: with luck like that it would be put off for ever.
+    if (tcb.rtoAt === NEVER && !(tcb.linkBlocked && log.firstLost() === 0)) tcb.rtoAt = now + tcb.rtt.rto;
     tcb.persistAt = NEVER;
     tcb.probes = 0;
     if (tcb.tlpUnset) armTailProbe(tcb, now);

@@ -74,6 +74,8 @@ function isHalfClosed(tcb: Tcb): boolean {
 /** RFC 6298 5.4 to 5.6: the earliest segment again, and twice the timeout. */
 function retransmit(tcb: Tcb, now: Ms): void {
   tcb.rtoAt = NEVER;
+  // It is the link that is silent, not the peer. output() follows when there is room, and sets the timer anew.
+  if (tcb.linkBlocked && tcb.synAcked && tcb.recovery.log.firstLost() === 0) return;
   tcb.retries++;
   const limit =
     tcb.state === 'SYN-SENT'

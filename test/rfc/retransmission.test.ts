@@ -146,7 +146,7 @@ describe('RFC 5681 3.2, RFC 6582: fast retransmit and recovery', () => {
     expect(tcb.congestion.cwnd).toBe(14_600);
   });
 
-  test('RFC 6937 3: the third sends the first segment again, further ones a new one in proportion', () => {
+  test('RFC 9937 6.2: the third sends the first segment again, further ones a new one in proportion', () => {
     const { guest } = tenInFlight();
     const sent = Array.from({ length: 9 }, () => {
       guest.sends({ ack: 1 });
@@ -283,6 +283,28 @@ describe('a link without room', () => {
     host.linkIsWritable();
     clock.advance(60_000);
     expect(guest.takesAll()[0]).toMatchObject({ seq: 1, text: 'hello' });
+  });
+
+  // Seed 28734 of the simulation: an ACK that waited for the link put the timeout off, each time.
+  test('a link without room does not put the timeout off', () => {
+    const { guest, host, wire, clock, tcb, counters } = established({ sackPermitted: true });
+    host.gives(pattern(5 * 1460));
+    guest.takesAll();
+    clock.advance(10);
+    // The first is lost, and lost again: there is no window for a third time.
+    guest.sends({ ack: 1, options: { sack: [[tcb.iss + 1 + 1460, tcb.iss + 1 + 4 * 1460]] } });
+    expect(guest.takesAll().map((sent) => sent.seq)).toEqual([1]);
+    tcb.recovery.log.markLost(0);
+    tcb.congestion.cwnd = 0;
+    const due = tcb.rtoAt;
+    clock.advanceTo(due - 1);
+    wire.room = 0;
+    guest.sends({ ack: 1, data: 'x' });
+    expect([tcb.linkBlocked, tcb.rtoAt]).toEqual([true, due]);
+    host.linkIsWritable();
+    clock.advanceTo(due);
+    expect(guest.takesAll().map((sent) => sent.seq)).toContain(1);
+    expect(counters.timeouts).toBe(1);
   });
 
   test('an ACK that found no room is still due', () => {
