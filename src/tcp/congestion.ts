@@ -16,7 +16,7 @@ export interface AckSample {
 
 /**
  * How much may be in flight. One object per connection; all sizes in bytes. It decides how the window grows and how far
- * a loss brings it down; how it gets there during a recovery (RFC 6937), and what is sent again, is recovery's.
+ * a loss brings it down; how it gets there during a recovery (RFC 9937), and what is sent again, is recovery's.
  */
 export interface Congestion {
   /** Congestion window. During a recovery recovery.ts sets it; onRecovered() follows. */

@@ -8,7 +8,7 @@
 //
 //   open      nothing is known to be lost
 //   recovery  something was lost, and ACKs still come. Until sndUna reaches `recover` the window goes down to ssthresh in
-//             proportion to what arrives (PRR, RFC 6937)
+//             proportion to what arrives (PRR, RFC 9937)
 //   loss      the retransmission timer has fired: all that has not arrived is Lost, and slow start begins with one
 //             segment
 //
@@ -32,7 +32,7 @@ export class Recovery {
   phase: 'open' | 'recovery' | 'loss' = 'open';
   /** Without SACK: duplicate ACKs since sndUna moved, at most about what is out. */
   dupAcks = 0;
-  /** RFC 6937 3: what has arrived and what was sent since the recovery began, and what was out then. */
+  /** RFC 9937 6.1: what has arrived and what was sent since the recovery began, and what was out then. */
   prrDelivered = 0;
   prrOut = 0;
   recoverFlight = 0;
@@ -163,7 +163,7 @@ export function adjustWindow(tcb: Tcb, work: AckWork, lost: boolean): void {
   congestion.onAck(work);
 }
 
-/** Proportional rate reduction, RFC 6937 3.1; `lost`: something more is. */
+/** Proportional rate reduction, RFC 9937 6.2; `lost`: something more is. */
 export function reduceInProportion(tcb: Tcb, delivered: number, advanced: boolean, lost: boolean): void {
   const { recovery, congestion, sendMss } = tcb;
   const { ssthresh } = congestion;
@@ -174,10 +174,10 @@ export function reduceInProportion(tcb: Tcb, delivered: number, advanced: boolea
     const share = Math.ceil((recovery.prrDelivered * ssthresh) / Math.max(1, recovery.recoverFlight));
     more = share - recovery.prrOut;
   } else {
-    const conserving = recovery.prrDelivered - recovery.prrOut;
+    // What was sent again and lost again is in prrOut: at least what this ACK delivers, or nothing might go until the timer.
+    const conserving = Math.max(recovery.prrDelivered - recovery.prrOut, delivered);
     // The slow start part of it only while sndUna moves and nothing more is lost.
-    const limit = advanced && !lost ? Math.max(conserving, delivered) + sendMss : conserving;
-    more = Math.min(ssthresh - out, limit);
+    more = Math.min(ssthresh - out, advanced && !lost ? conserving + sendMss : conserving);
   }
   // The first retransmission goes out whatever the window says (RFC 6675 5 step 4.3), and so does the one that a partial
   // ACK asks for (RFC 6582 3.2 step 3).
