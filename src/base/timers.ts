@@ -34,8 +34,8 @@ export function timerOf<T>(of: T, fire: (now: Ms, of: T) => void): Timer {
 
 export class Timers {
   private readonly heap: Timer[] = [];
-  private readonly clock: Clock;
-  private readonly turn: Turn;
+  readonly clock: Clock;
+  readonly turn: Turn;
   private alarmAt: Ms = NEVER;
 
   constructor(clock: Clock, turn: Turn) {

@@ -14,11 +14,11 @@
 //
 // Waking up. Without a rate a millisecond is fine enough: one timer, for the frame that is due first. With a rate it is
 // not: at 100 Mbit/s eight full frames leave in a millisecond, and handed on together they would be a burst in front of
-// whatever comes behind. So the timer is set a millisecond early, and from there the clock is asked for `soon` again and
-// again until the frame is due. That costs a turn of the event loop each time, a few microseconds with nothing else to
-// do: while frames are leaving, the process keeps one CPU busy. It does not when the rate is idle.
+// whatever comes behind. So that is a FineTimer, and while frames are leaving, the process keeps one CPU busy. It does
+// not when the rate is idle.
 
 import { type Micros, NEVER } from '../base/clock.ts';
+import { FineTimer } from '../base/fine-timer.ts';
 import type { Memory } from '../base/memory.ts';
 import { Timer } from '../base/timers.ts';
 import { Xoshiro } from '../base/xoshiro.ts';
@@ -33,8 +33,6 @@ const BYTES_PER_TURN = 262144;
 
 /** How long a frame is held for another to overtake it. */
 const HOLD_MICROS = 3000;
-/** A frame of a rate that is due sooner is waited for with `soon`. */
-const SPIN_MICROS = 1500;
 
 /** Where a lane ends. */
 export interface LaneEnd {
@@ -82,8 +80,7 @@ export class FaultLane {
   private readonly batch = new FrameRing();
 
   private readonly timer = new Timer(() => this.run());
-  /** What `soon` was asked for and has not come yet: each is earlier than the one before. */
-  private readonly asked: Micros[] = [];
+  private readonly fine: FineTimer;
 
   /** Throws when the arena has no room for its first block. `stream` tells the directions of a link apart. */
   constructor(host: LinkHost, figures: FaultFigures, fate: Fate, end: LaneEnd, direct: boolean) {
@@ -98,6 +95,7 @@ export class FaultLane {
     this.queue = queue;
     this.direct = direct && delay === 0 && jitter === 0 && rate === 0;
     this.store = new FrameStore(host.arena);
+    this.fine = new FineTimer(host.timers, this.run);
   }
 
   /** See Link.reserve. */
@@ -160,6 +158,7 @@ export class FaultLane {
     if (this.closed) return;
     this.closed = true;
     this.host.timers.disarm(this.timer);
+    this.fine.disarm();
     this.counts.cutOff += this.counts.waiting;
     this.counts.waiting = 0;
     this.line.clear();
@@ -278,29 +277,14 @@ export class FaultLane {
   }
 
   private schedule(): void {
-    const { due, timer, asked } = this;
+    const { due, timer } = this;
     const { clock, timers } = this.host;
-    const isFine = this.microsPerByte > 0;
-    const now = due === NEVER ? 0 : clock.micros();
-    if (due > now && (!isFine || due - now >= SPIN_MICROS)) {
-      // Early for a rate, but never for the millisecond that is now: it would come at once, again and again.
-      const at = isFine
-        ? Math.max(Math.floor(due / 1000) - 1, Math.floor(now / 1000) + 1)
-        : Math.ceil(due / 1000);
-      if (timer.at !== at) timers.arm(timer, at);
-      return;
-    }
-    if (timer.at !== NEVER) timers.disarm(timer);
-    if (due >= (asked.at(-1) ?? NEVER)) return;
-    asked.push(due);
-    clock.soon(this.wake, due);
+    const ms = Math.ceil(due / 1000);
+    if (this.microsPerByte > 0 || due <= clock.micros()) {
+      if (timer.at !== NEVER) timers.disarm(timer);
+      this.fine.arm(due);
+    } else if (timer.at !== ms) timers.arm(timer, ms);
   }
-
-  private readonly wake = (): void => {
-    this.asked.pop();
-    if (this.due <= this.host.clock.micros()) this.host.turn.run(this.run);
-    else this.schedule();
-  };
 }
 
 const NOTHING_YET: FaultCounts = {
