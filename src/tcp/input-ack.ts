@@ -41,7 +41,8 @@ function begin(tcb: Tcb, segment: Segment, now: Ms): void {
   const { options } = segment;
   work.now = now;
   work.delivered = 0;
-  work.flight = recovery.pipe(tcb);
+  // What is only held back counts as sent: it is the window that limits.
+  work.flight = tcb.pacer?.isHolding ? Math.max(recovery.pipe(tcb), tcb.congestion.cwnd) : recovery.pipe(tcb);
   work.rtt = -1;
   work.srtt = tcb.rtt.srtt;
   work.advanced = false;

@@ -6,6 +6,7 @@ import { finish } from '../wire/checksum.ts';
 import * as tcp from '../wire/tcp.ts';
 import { Flag } from '../wire/tcp.ts';
 import * as options from '../wire/tcp-options.ts';
+import { allowFirstWindow, fillBudget, holdBack, isPaced } from './pacing.ts';
 import { noteResent, pipe } from './recovery.ts';
 import { writeReset } from './reset.ts';
 import { MIN_TEXT, moreAcksDue, noteBareAck, sackLen, writeSack } from './sack-blocks.ts';
@@ -31,6 +32,8 @@ export class SendPlan {
   record = NEW;
   /** Flag bits. */
   flags = 0;
+  /** There is something to send, but not yet: pacing.ts. */
+  isHeld = false;
 }
 
 const plan = new SendPlan();
@@ -39,6 +42,7 @@ const plan = new SendPlan();
 export function output(tcb: Tcb, now: Ms): void {
   if (tcb.state === 'CLOSED') return;
   restartAfterIdle(tcb, now);
+  fillBudget(tcb);
   tcb.linkBlocked = false;
   while (planSend(tcb, plan)) {
     if (!emit(tcb, plan, now)) {
@@ -46,6 +50,7 @@ export function output(tcb: Tcb, now: Ms): void {
       break;
     }
   }
+  if (plan.isHeld) holdBack(tcb);
   armAfterOutput(tcb, now);
 }
 
@@ -55,12 +60,13 @@ export function planSend(tcb: Tcb, to: SendPlan): boolean {
   to.len = 0;
   to.record = NEW;
   to.flags = Flag.Ack;
+  to.isHeld = false;
   if (tcb.refusalDue) {
     to.kind = 'refusal';
     to.seq = tcb.refusedAck;
     to.flags = Flag.Rst;
   } else if (tcb.state === 'SYN-SENT' || tcb.state === 'SYN-RECEIVED') planHandshake(tcb, to);
-  else if (!planProbe(tcb, to) && !planLost(tcb, to) && !planTail(tcb, to)) planNew(tcb, to, false);
+  else if (!planProbe(tcb, to)) planText(tcb, to);
   if (to.kind === 'nothing' && mayAck(tcb)) {
     to.kind = 'ack';
     // RFC 9293 3.8.4: a keep-alive says a sequence number that was acknowledged before. A peer that waits for an ACK is
@@ -68,6 +74,16 @@ export function planSend(tcb: Tcb, to: SendPlan): boolean {
     to.seq = tcb.keepaliveDue && !tcb.ackPending ? (tcb.sndUna - 1) | 0 : tcb.bareSeq;
   }
   return to.kind !== 'nothing';
+}
+
+/** Text or FIN: what is lost, then what is new. */
+function planText(tcb: Tcb, to: SendPlan): void {
+  if (!planLost(tcb, to) && !planTail(tcb, to)) planNew(tcb, to, false);
+  if (to.kind === 'nothing' || !isPaced(tcb)) return;
+  to.kind = 'nothing';
+  to.flags = Flag.Ack;
+  to.len = 0;
+  to.isHeld = true;
 }
 
 function mayAck(tcb: Tcb): boolean {
@@ -217,6 +233,7 @@ function noteSent(tcb: Tcb, what: SendPlan, now: Ms): void {
     tcb.resentTs = (now + tcb.tsOffset) | 0;
   } else if (what.kind === 'syn') tcb.synSentAt = now;
   tcb.lastSentAt = now;
+  if (tcb.pacer !== null) tcb.pacer.budget -= what.len;
   tcb.sndMax = seqMax(tcb.sndMax, end);
   if (what.kind === 'syn') tcb.sndNxt = end;
   else noteText(tcb, what, end, again, now);
@@ -268,8 +285,9 @@ function armAfterOutput(tcb: Tcb, now: Ms): void {
 }
 
 function restartAfterIdle(tcb: Tcb, now: Ms): void {
-  if (tcb.synAcked && tcb.sndNxt === tcb.sndUna && now - tcb.lastSentAt > tcb.rtt.rto)
-    tcb.congestion.onIdle(now);
+  if (!tcb.synAcked || tcb.sndNxt !== tcb.sndUna || now - tcb.lastSentAt <= tcb.rtt.rto) return;
+  tcb.congestion.onIdle(now);
+  allowFirstWindow(tcb);
 }
 
 /** A SYN says what we can do, a SYN-ACK only what the SYN could. RFC 7323 1.3, RFC 2018 2. */

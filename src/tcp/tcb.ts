@@ -29,7 +29,7 @@
 //
 // Loss. A log of what is out (sent-log.ts), RACK and a tail loss probe (RFC 8985) where the peer says SACK, duplicate ACKs
 // (RFC 6582) where it does not, the RFC 6298 timer behind both, and one way to send again what is lost (recovery.ts). How
-// wide the window is the Congestion interface says.
+// wide the window is the Congestion interface says, and pacing.ts how much of it goes at once.
 //
 // Deadlines are fields, in ms on the network's clock, NEVER when off. One Timer per connection stands at the earliest
 // of them; timers.ts maps what is due to what is done.
@@ -47,6 +47,7 @@ import { Timer, type Timers } from '../base/timers.ts';
 import type { Congestion } from './congestion.ts';
 import type { TcpCounters } from './counters.ts';
 import { Gaps } from './gaps.ts';
+import type { Pacer } from './pacing.ts';
 import { Recovery } from './recovery.ts';
 import { Rtt } from './rtt.ts';
 import { Sent } from './sent-log.ts';
@@ -204,6 +205,8 @@ export class Tcb {
   readonly congestion: Congestion;
   readonly rtt = new Rtt();
   readonly recovery = new Recovery();
+  /** null: this way is not paced. */
+  pacer: Pacer | null = null;
   /** Where the recovery that is under way, or the last one, ends: sndMax when it began. RFC 6582 3.2. */
   recover: number;
   /** When our SYN was sent first: the first round trip. */
@@ -227,6 +230,8 @@ export class Tcb {
   /** Something new was sent or acknowledged: tlpAt is to be set anew. */
   tlpUnset = false;
   persistAt: Ms = NEVER;
+  /** When the budget of pacing.ts allows more. */
+  paceAt: Ms = NEVER;
   keepaliveAt: Ms = NEVER;
   timeWaitEndsAt: Ms = NEVER;
   /** When the rings give back what they do not use. */

@@ -29,7 +29,7 @@ const MAX_SHRINK_WAIT: Ms = 60_000;
 
 /** Puts the connection's timer at its earliest deadline. */
 export function armTimer(tcb: Tcb): void {
-  const soon = Math.min(tcb.rtoAt, tcb.reoAt, tcb.tlpAt, tcb.persistAt);
+  const soon = Math.min(tcb.rtoAt, tcb.reoAt, tcb.tlpAt, tcb.persistAt, tcb.paceAt);
   const at = Math.min(soon, tcb.keepaliveAt, tcb.timeWaitEndsAt, tcb.shrinkAt);
   if (at !== tcb.timer.at) tcb.env.timers.arm(tcb.timer, at);
 }
@@ -47,6 +47,7 @@ export function timerFired(tcb: Tcb, now: Ms): void {
     if (tcb.reoAt <= now) reorderingOver(tcb, now);
     if (tcb.tlpAt <= now) probeTail(tcb, now);
   }
+  if (tcb.paceAt <= now) goOn(tcb);
   if (tcb.state !== 'CLOSED' && tcb.keepaliveAt <= now) keepalive(tcb, now);
   if (tcb.state === 'CLOSED') return;
   if (tcb.shrinkAt <= now) shrink(tcb, now);
@@ -102,6 +103,12 @@ function reorderingOver(tcb: Tcb, now: Ms): void {
   if (!detectByTime(tcb, now)) return;
   lossFound(tcb, now);
   if (tcb.recovery.phase === 'recovery') reduceInProportion(tcb, 0, false, true);
+  tcb.user.wantOutput();
+}
+
+/** What pacing has held back may go. */
+function goOn(tcb: Tcb): void {
+  tcb.paceAt = NEVER;
   tcb.user.wantOutput();
 }
 

@@ -6,6 +6,7 @@ import { finish } from '../wire/checksum.ts';
 import * as tcp from '../wire/tcp.ts';
 import { Flag } from '../wire/tcp.ts';
 import { writeTimestamps } from '../wire/tcp-options.ts';
+import { stopPacing } from './pacing.ts';
 import { type CloseReason, setState, type Tcb } from './tcb.ts';
 import { armKeepalive, armTimer, noteUse } from './timers.ts';
 import { initialRcvLimit, noteDelivered, shiftFor } from './window.ts';
@@ -94,6 +95,7 @@ function stop(tcb: Tcb): void {
   tcb.keepaliveAt = NEVER;
   tcb.timeWaitEndsAt = NEVER;
   tcb.shrinkAt = NEVER;
+  stopPacing(tcb);
   armTimer(tcb);
 }
 
