@@ -18,10 +18,14 @@ export interface Settings {
   readonly linkLocal: boolean;
   readonly restrict: boolean;
   readonly udpFullCone: boolean;
+  readonly congestion: CongestionName;
   readonly forwards: readonly ForwardSettings[];
   readonly limits: LimitSettings;
   readonly timeouts: TimeoutSettings;
 }
+
+/** CUBIC, RFC 9438, or NewReno, RFC 5681. */
+export type CongestionName = 'cubic' | 'newreno';
 
 export interface DhcpSettings {
   readonly first: number;

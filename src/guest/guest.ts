@@ -14,9 +14,9 @@ import { Ipv4Output, Route } from '../ip/output.ts';
 import { Reassembly } from '../ip/reassembly.ts';
 import { sendUdp } from '../ip/udp-ports.ts';
 import type { Link, LinkSink } from '../link/link.ts';
+import { newCongestion } from '../tcp/controls.ts';
 import { TcpCounters } from '../tcp/counters.ts';
 import { Isn } from '../tcp/isn.ts';
-import { NewReno } from '../tcp/newreno.ts';
 import type { TcpEnv } from '../tcp/tcb.ts';
 import * as user from '../tcp/user.ts';
 import { pseudoSumIpv4 } from '../wire/checksum.ts';
@@ -356,7 +356,7 @@ export class EmbeddedGuest implements LinkSink, SocketOwner, UdpOwner {
       ...{ arena, timers, drops: this.drops, counters: this.counters, mtu },
       flowBytes: this.options.flowBytes ?? DEFAULT_FLOW_BYTES,
       timeWait: this.options.timeWait ?? DEFAULT_TIME_WAIT,
-      newCongestion: () => new NewReno(),
+      newCongestion: () => newCongestion('cubic'),
     };
   }
 

@@ -4,6 +4,7 @@
 import type { Endpoint, Mac } from '../base/addr.ts';
 import { formatEndpoint, formatIpv4Word, parseMac } from '../base/addr.ts';
 import type {
+  CongestionName,
   DhcpSettings,
   DnsSettings,
   ForwardSettings,
@@ -36,6 +37,8 @@ export interface NetworkConfig {
   readonly restrict?: boolean;
   /** Anyone may send to a UDP port that a guest has used, not only whom it has sent to. Default false. */
   readonly udpFullCone?: boolean;
+  /** How TCP to guests finds its window: CUBIC (RFC 9438) or NewReno (RFC 5681). Default "cubic". */
+  readonly congestion?: CongestionName;
   /** Host ports that lead to a guest. */
   readonly forwards?: readonly ForwardConfig[];
   /** Ceilings. Everything that grows has one. */
@@ -139,10 +142,17 @@ export function parseConfig(config: NetworkConfig): Settings {
     linkLocal: check.flag('linkLocal', said.linkLocal, false),
     restrict: check.flag('restrict', said.restrict, false),
     udpFullCone: check.flag('udpFullCone', said.udpFullCone, false),
+    congestion: congestionOf(said.congestion),
     forwards: forwardsOf(said.forwards, net, pool.first, taken),
     limits: limitsOf(said.limits),
     timeouts: timeoutsOf(said.timeouts),
   });
+}
+
+function congestionOf(said: unknown): CongestionName {
+  if (said === undefined || said === 'cubic') return 'cubic';
+  if (said === 'newreno') return said;
+  throw new ConfigError('congestion', `${check.show(said)} is neither cubic nor newreno`);
 }
 
 function dnsOf(said: unknown, net: Subnet, gateway: number): DnsSettings | null {
@@ -344,6 +354,7 @@ const NETWORK_KEYS: Record<keyof NetworkConfig, true> = {
   linkLocal: true,
   restrict: true,
   udpFullCone: true,
+  congestion: true,
   forwards: true,
   limits: true,
   timeouts: true,

@@ -28,9 +28,9 @@ import { DhcpServer } from '../services/dhcp-server.ts';
 import { DnsRelay } from '../services/dns-relay.ts';
 import type { GatewayPorts, Service } from '../services/service.ts';
 import { type Port, Switch } from '../switch/switch.ts';
+import { newCongestion } from '../tcp/controls.ts';
 import { TcpCounters } from '../tcp/counters.ts';
 import { Isn } from '../tcp/isn.ts';
-import { NewReno } from '../tcp/newreno.ts';
 import type { TcpEnv } from '../tcp/tcb.ts';
 import type { NetworkConfig } from './config.ts';
 import { parseConfig } from './config.ts';
@@ -252,7 +252,7 @@ export class Network {
       flowBytes: settings.limits.flowBytes,
       mtu: settings.mtu,
       timeWait: settings.timeouts.timeWait,
-      newCongestion: () => new NewReno(),
+      newCongestion: () => newCongestion(settings.congestion),
     };
   }
 

@@ -32,6 +32,7 @@ describe('defaults', () => {
     expect(s.dhcp).toMatchObject({ hostname: null, domainName: null, domainSearch: [], staticLeases: [] });
     expect(s.mtu).toBe(1500);
     expect([s.hostLoopback, s.linkLocal, s.restrict, s.udpFullCone]).toEqual([true, false, false, false]);
+    expect(s.congestion).toBe('cubic');
     expect(s.forwards).toEqual([]);
     expect(s.limits).toEqual({
       tcpFlows: 16384,
@@ -293,6 +294,7 @@ describe('every wrong setting is one ConfigError that names it', () => {
       'dhcp.staticLeases["52:54:00:12:34:56"]: 10.0.2.2 is the gateway',
     ],
     [{ restrict: 'on' }, 'restrict: is neither true nor false'],
+    [{ congestion: 'vegas' }, 'congestion: "vegas" is neither cubic nor newreno'],
     [{ hostLoopback: 0 }, 'hostLoopback: is neither true nor false'],
     [{ forwards: {} }, 'forwards: is not a list'],
     [{ forwards: [7] }, 'forwards[0]: is not an object'],

@@ -60,6 +60,20 @@ describe('network.flows()', () => {
     expect(bench.network.stats().tcp.retransmits).toBe(retransmits);
   });
 
+  test.each([
+    ['cubic', 0.7],
+    ['newreno', 0.5],
+  ] as const)('congestion: %s takes a loss for %f of what was out', (congestion, share) => {
+    const bench = new RawBench({ congestion });
+    bench.connected();
+    bench.host.stream.gives(pattern(1, 10 * 1460));
+    bench.clock.runSoon();
+    const { queues } = only(bench);
+    bench.clock.advance(2000);
+    expect(bench.network.stats().tcp.timeouts).toBeGreaterThan(0);
+    expect(only(bench).ssthresh).toBe(Math.floor(queues.unacked * share));
+  });
+
   test('back-pressure: a guest whose window is closed pauses the host', () => {
     const bench = new RawBench({ limits: { flowBytes: 131_072 } });
     const { ack, ...said } = bench.connected();

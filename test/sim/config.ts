@@ -2,6 +2,7 @@
 // that one which failed can be written down and stays what it is when the making of configs changes.
 
 import type { Ms } from '../../src/base/clock.ts';
+import type { CongestionName } from '../../src/base/settings.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import type { ChannelConfig } from './channel.ts';
 
@@ -32,7 +33,7 @@ export interface EndpointConfig {
   readonly mtu: number;
   /** Bytes of each ring, a power of two. */
   readonly flowBytes: number;
-  readonly control: 'newreno' | 'cubic';
+  readonly control: CongestionName;
   /** How many bytes it writes before it closes. */
   readonly writes: number;
   /** Largest chunk of a write and of a read. */

@@ -9,11 +9,10 @@ import { Drop, DropCounters } from '../../src/base/drop.ts';
 import { Region } from '../../src/base/region.ts';
 import { Timer, type Timers } from '../../src/base/timers.ts';
 import type { Egress, Turn } from '../../src/base/turn.ts';
+import { newCongestion } from '../../src/tcp/controls.ts';
 import { TcpCounters } from '../../src/tcp/counters.ts';
-import { Cubic } from '../../src/tcp/cubic.ts';
 import { segmentArrives } from '../../src/tcp/input.ts';
 import { passiveOpen } from '../../src/tcp/input-handshake.ts';
-import { NewReno } from '../../src/tcp/newreno.ts';
 import { output } from '../../src/tcp/output.ts';
 import { resetFor } from '../../src/tcp/reset.ts';
 import { Segment } from '../../src/tcp/segment.ts';
@@ -36,7 +35,6 @@ const STREAMS = { active: stream(1), passive: stream(2) };
 /** Longest time until a SYN is accepted. */
 const ACCEPT_MS = 500;
 const TIME_WAIT: Ms = 10_000;
-const CONTROLS = { newreno: NewReno, cubic: Cubic };
 
 export interface World {
   readonly arena: Arena;
@@ -171,7 +169,7 @@ export class Endpoint implements TcpUser, SegmentOut, Egress {
     const drops = new DropCounters();
     const env = {
       ...{ arena, timers, drops, counters: this.counters, flowBytes, mtu, timeWait: TIME_WAIT },
-      newCongestion: () => new CONTROLS[this.config.control](),
+      newCongestion: () => newCongestion(this.config.control),
     };
     const init = { ownPort: 1, peerPort: 2, pseudoSum: PSEUDO, iss, tsOffset: this.random.word() };
     return new Tcb(env, this, this, this.account, init);
