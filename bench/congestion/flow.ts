@@ -58,6 +58,7 @@ export class End implements TcpUser, SegmentOut, Egress {
     const env = {
       ...{ arena, timers, drops: new DropCounters(), counters: this.counters, mtu: MTU, timeWait: 1000 },
       flowBytes: config.flowBytes,
+      pacing: true,
       newCongestion: config.newCongestion,
     };
     const init = { ownPort: 1, peerPort: 2, pseudoSum: PSEUDO, iss: config.iss, tsOffset: 0 };

@@ -19,6 +19,7 @@ export interface Settings {
   readonly restrict: boolean;
   readonly udpFullCone: boolean;
   readonly congestion: CongestionName;
+  readonly pacing: boolean;
   readonly forwards: readonly ForwardSettings[];
   readonly limits: LimitSettings;
   readonly timeouts: TimeoutSettings;

@@ -356,6 +356,7 @@ export class EmbeddedGuest implements LinkSink, SocketOwner, UdpOwner {
       ...{ arena, timers, drops: this.drops, counters: this.counters, mtu },
       flowBytes: this.options.flowBytes ?? DEFAULT_FLOW_BYTES,
       timeWait: this.options.timeWait ?? DEFAULT_TIME_WAIT,
+      pacing: true,
       newCongestion: () => newCongestion('cubic'),
     };
   }

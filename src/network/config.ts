@@ -39,6 +39,8 @@ export interface NetworkConfig {
   readonly udpFullCone?: boolean;
   /** How TCP to guests finds its window: CUBIC (RFC 9438) or NewReno (RFC 5681). Default "cubic". */
   readonly congestion?: CongestionName;
+  /** Is what TCP sends spread over the round trip, where that is two milliseconds or more? Default true. */
+  readonly pacing?: boolean;
   /** Host ports that lead to a guest. */
   readonly forwards?: readonly ForwardConfig[];
   /** Ceilings. Everything that grows has one. */
@@ -143,6 +145,7 @@ export function parseConfig(config: NetworkConfig): Settings {
     restrict: check.flag('restrict', said.restrict, false),
     udpFullCone: check.flag('udpFullCone', said.udpFullCone, false),
     congestion: congestionOf(said.congestion),
+    pacing: check.flag('pacing', said.pacing, true),
     forwards: forwardsOf(said.forwards, net, pool.first, taken),
     limits: limitsOf(said.limits),
     timeouts: timeoutsOf(said.timeouts),
@@ -355,6 +358,7 @@ const NETWORK_KEYS: Record<keyof NetworkConfig, true> = {
   restrict: true,
   udpFullCone: true,
   congestion: true,
+  pacing: true,
   forwards: true,
   limits: true,
   timeouts: true,

@@ -252,6 +252,7 @@ export class Network {
       flowBytes: settings.limits.flowBytes,
       mtu: settings.mtu,
       timeWait: settings.timeouts.timeWait,
+      pacing: settings.pacing,
       newCongestion: () => newCongestion(settings.congestion),
     };
   }

@@ -6,7 +6,7 @@ import { finish } from '../wire/checksum.ts';
 import * as tcp from '../wire/tcp.ts';
 import { Flag } from '../wire/tcp.ts';
 import * as options from '../wire/tcp-options.ts';
-import { allowFirstWindow, fillBudget, holdBack, isPaced } from './pacing.ts';
+import { allowFirstBurst, fillBudget, holdBack, isPaced } from './pacing.ts';
 import { noteResent, pipe } from './recovery.ts';
 import { writeReset } from './reset.ts';
 import { MIN_TEXT, moreAcksDue, noteBareAck, sackLen, writeSack } from './sack-blocks.ts';
@@ -287,7 +287,7 @@ function armAfterOutput(tcb: Tcb, now: Ms): void {
 function restartAfterIdle(tcb: Tcb, now: Ms): void {
   if (!tcb.synAcked || tcb.sndNxt !== tcb.sndUna || now - tcb.lastSentAt <= tcb.rtt.rto) return;
   tcb.congestion.onIdle(now);
-  allowFirstWindow(tcb);
+  allowFirstBurst(tcb);
 }
 
 /** A SYN says what we can do, a SYN-ACK only what the SYN could. RFC 7323 1.3, RFC 2018 2. */

@@ -94,6 +94,8 @@ export interface TcpEnv {
   readonly mtu: number;
   /** How long TIME-WAIT lasts, ms. */
   readonly timeWait: Ms;
+  /** Are sends spread over the round trip, where it is long? See pacing.ts. */
+  readonly pacing: boolean;
   /** A connection's congestion control, one of its own. */
   newCongestion(): Congestion;
 }

@@ -32,7 +32,7 @@ describe('defaults', () => {
     expect(s.dhcp).toMatchObject({ hostname: null, domainName: null, domainSearch: [], staticLeases: [] });
     expect(s.mtu).toBe(1500);
     expect([s.hostLoopback, s.linkLocal, s.restrict, s.udpFullCone]).toEqual([true, false, false, false]);
-    expect(s.congestion).toBe('cubic');
+    expect([s.congestion, s.pacing]).toEqual(['cubic', true]);
     expect(s.forwards).toEqual([]);
     expect(s.limits).toEqual({
       tcpFlows: 16384,
@@ -295,6 +295,7 @@ describe('every wrong setting is one ConfigError that names it', () => {
     ],
     [{ restrict: 'on' }, 'restrict: is neither true nor false'],
     [{ congestion: 'vegas' }, 'congestion: "vegas" is neither cubic nor newreno'],
+    [{ pacing: 1 }, 'pacing: is neither true nor false'],
     [{ hostLoopback: 0 }, 'hostLoopback: is neither true nor false'],
     [{ forwards: {} }, 'forwards: is not a list'],
     [{ forwards: [7] }, 'forwards[0]: is not an object'],

@@ -169,6 +169,7 @@ export class Endpoint implements TcpUser, SegmentOut, Egress {
     const drops = new DropCounters();
     const env = {
       ...{ arena, timers, drops, counters: this.counters, flowBytes, mtu, timeWait: TIME_WAIT },
+      pacing: true,
       newCongestion: () => newCongestion(this.config.control),
     };
     const init = { ownPort: 1, peerPort: 2, pseudoSum: PSEUDO, iss, tsOffset: this.random.word() };

@@ -47,6 +47,8 @@ export interface PeerOptions {
   readonly flowBytes?: number;
   readonly mtu?: number;
   readonly arenaBytes?: number;
+  /** Default false: what the rules of TCP let go is seen at once. */
+  readonly paced?: boolean;
 }
 
 /** A segment the guest sends. What is left out is what an obedient guest would say. */
@@ -111,6 +113,7 @@ export class TcpPeer {
       flowBytes: 1 << 20,
       mtu: 1500,
       arenaBytes: 8 << 20,
+      paced: false,
       ...options,
     };
     const { arenaBytes, flowBytes, mtu, iss } = this.options;
@@ -121,6 +124,7 @@ export class TcpPeer {
     const { arena, timers, drops, counters } = this;
     const env = {
       ...{ arena, timers, drops, counters, flowBytes, mtu, timeWait: 10_000 },
+      pacing: this.options.paced,
       newCongestion: () => new NewReno(),
     };
     const init = { ownPort: HOST_PORT, peerPort: GUEST_PORT, pseudoSum: PSEUDO, iss, tsOffset: 77 };

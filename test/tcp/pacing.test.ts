@@ -10,7 +10,7 @@ const STEP: Micros = 10;
 
 /** A connection with a round trip, a window of `segments` in congestion avoidance, nothing out. */
 function withWindow(roundTrip: Ms, segments: number): TcpPeer {
-  const peer = new TcpPeer({ sackPermitted: true, timestamps: true, windShift: 7, wnd: 65535 });
+  const peer = new TcpPeer({ paced: true, sackPermitted: true, timestamps: true });
   peer.guest.sendsSyn();
   peer.host.accepts();
   peer.guest.takesAll();
@@ -129,11 +129,12 @@ describe('on a way of 4 ms with a window of forty segments', () => {
     expect(peer.guest.takesAll().length).toBe(1);
   });
 
-  test('after silence the first window goes at once', () => {
+  test('after silence eight segments of the first window go at once, the others behind them', () => {
     const peer = withWindow(4, 40);
     peer.clock.advance(5000);
     peer.host.gives(pattern(100 * MSS));
-    expect(peer.guest.takesAll().length).toBe(10);
+    expect(peer.guest.takesAll().length).toBe(8);
+    expect(departures(peer, 2).length).toBe(2);
   });
 
   test('a connection that ends leaves no timer', () => {
@@ -148,15 +149,40 @@ describe('on a way of 4 ms with a window of forty segments', () => {
   });
 });
 
-test('the first window of a connection goes at once: RFC 6928', () => {
-  const peer = new TcpPeer();
+test('of the first window of a connection eight segments go at once: RFC 6928 allows ten', () => {
+  const peer = new TcpPeer({ paced: true });
   peer.guest.sendsSyn();
   peer.host.accepts();
   peer.guest.takesAll();
   peer.clock.advance(100);
   peer.guest.sends({});
   peer.host.gives(pattern(50 * MSS));
+  expect(peer.guest.takesAll().length).toBe(8);
+  const rest = departures(peer, 50);
+  expect(rest.length).toBe(2);
+  expect(rest[0]).toBeGreaterThan(4000);
+});
+
+test('pacing that is switched off holds nothing back', () => {
+  const peer = new TcpPeer({ paced: false });
+  peer.guest.sendsSyn();
+  peer.host.accepts();
+  peer.clock.advance(100);
+  peer.guest.takesAll();
+  peer.guest.sends({});
+  peer.host.gives(pattern(50 * MSS));
   expect(peer.guest.takesAll().length).toBe(10);
+  expect(peer.tcb.pacer).toBe(null);
+});
+
+test('a single segment that is left waits for its own time, not for that of a burst', () => {
+  const peer = withWindow(100, 20);
+  peer.host.gives(pattern(4 * MSS));
+  peer.guest.takesAll();
+  peer.host.gives('x');
+  const at = departures(peer, 100);
+  expect(at.length).toBe(1);
+  expect(at[0]).toBeLessThan(6000);
 });
 
 test('waiting long takes the alarm, and does not keep the CPU busy', () => {
