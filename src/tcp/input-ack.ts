@@ -4,7 +4,7 @@
 import { type Ms, NEVER } from '../base/clock.ts';
 import { Flag } from '../wire/tcp.ts';
 import { challenge } from './input.ts';
-import { detectByTime, isBlock, noteDelivered, widenReordering } from './rack.ts';
+import { detectByTime, endDsackRound, noteDelivered, widenReordering } from './rack.ts';
 import * as recovery from './recovery.ts';
 import { AckWork } from './recovery.ts';
 import type { Segment } from './segment.ts';
@@ -32,7 +32,8 @@ export function processAck(tcb: Tcb, segment: Segment, now: Ms): boolean {
   else if (duplicate && !tcb.sackPermitted) recovery.noteDuplicate(tcb, work);
   if (tcb.state === 'CLOSED') return true;
   if (tcb.sackPermitted && segment.options.sackBlocks > 0) takeSack(tcb, segment);
-  if (work.advanced || work.delivered > 0 || work.dsack) recover(tcb, segment, duplicate);
+  if (work.advanced || work.delivered > 0 || work.dsack) afterAck(tcb, segment);
+  else probeAcked(tcb, segment, work);
   takeWindow(tcb, segment);
   return true;
 }
@@ -74,6 +75,7 @@ function takeNewAck(tcb: Tcb, segment: Segment, now: Ms): void {
   tcb.sndUna = ack;
   tcb.sndNxt = seqMax(tcb.sndNxt, ack);
   tcb.resentEnd = seqMax(tcb.resentEnd, ack);
+  endDsackRound(tcb);
   if (data > 0) {
     tcb.sendRing.consume(data);
     noteUse(tcb, now);
@@ -126,7 +128,7 @@ function takeSack(tcb: Tcb, segment: Segment): void {
     const right = sack[2 * n + 1]!;
     if (n === 0 && isDsack(segment, left, right)) {
       // Not for what was never sent.
-      if (seqLeq(right, tcb.sndMax)) takeDsack(tcb, right);
+      if (seqLeq(right, tcb.sndMax)) takeDsack(tcb, left, right);
     } else if (isBlock(tcb, left, right)) takeBlock(tcb, left, right);
   }
 }
@@ -138,16 +140,23 @@ function isDsack(segment: Segment, left: number, right: number): boolean {
   return sackBlocks > 1 && seqLeq(sack[2]!, left) && seqLeq(right, sack[3]!);
 }
 
-function takeDsack(tcb: Tcb, end: number): void {
+function takeDsack(tcb: Tcb, left: number, right: number): void {
   work.dsack = true;
   widenReordering(tcb);
-  recovery.undoByDsack(tcb, end, work.now);
+  recovery.undoByDsack(tcb, left, right, work.now);
+}
+
+/** Is [left, right) a block of what is out? RFC 2018 3, and nothing that was never sent. */
+function isBlock(tcb: Tcb, left: number, right: number): boolean {
+  return seqLt(left, right) && seqLeq(right, tcb.sndNxt) && seqLt(tcb.sndUna, right);
 }
 
 function takeBlock(tcb: Tcb, left: number, right: number): void {
   const { log } = tcb.recovery;
-  for (let i = log.from(left); i < log.count && log.endsBy(i, right); i++) {
-    if (!log.markSacked(i)) continue;
+  for (let i = log.from(left); ; i++) {
+    i = log.firstUnsacked(i);
+    if (i >= log.count || !log.endsBy(i, right)) return;
+    log.markSacked(i);
     work.delivered += log.len(i);
     noteDelivered(tcb, i, work);
     work.highest = seqMax(work.highest, log.end(i));
@@ -155,24 +164,29 @@ function takeBlock(tcb: Tcb, left: number, right: number): void {
 }
 
 /** What the ACK means for what is lost, and for the congestion window. */
-function recover(tcb: Tcb, segment: Segment, duplicate: boolean): void {
-  const state = tcb.recovery;
+function afterAck(tcb: Tcb, segment: Segment): void {
+  const is = tcb.recovery;
   const { now } = work;
-  if (work.advanced) recovery.undoByTimestamp(tcb, work);
+  // An answer has come: there is nothing to probe for.
+  tcb.tlpDue = false;
+  if (work.advanced) {
+    recovery.undoByTimestamp(tcb, work);
+    recovery.maybeForgetUndo(tcb);
+  }
   // Not before: what one ACK reports together may have arrived in any order.
-  if (seqLt(state.fack, work.highest)) state.fack = work.highest;
-  probeAcked(tcb, segment.ack, duplicate && segment.options.sackBlocks === 0, work);
+  if (seqLt(is.fack, work.highest)) is.fack = work.highest;
+  probeAcked(tcb, segment, work);
   const left = recovery.maybeLeave(tcb, now);
   const lost = tcb.sackPermitted ? detectByTime(tcb, now) : recovery.detectByDuplicates(tcb, work);
-  if (state.log.lostBytes > 0) recovery.lossFound(tcb, now);
+  if (is.log.lostBytes > 0) recovery.lossFound(tcb, work.delivered, now);
   // The ACK that ends a recovery has set the window: it does not widen it as well.
-  if (!left || state.phase === 'recovery') recovery.adjustWindow(tcb, work, lost);
+  if (!left || is.phase === 'recovery') recovery.adjustWindow(tcb, work, lost);
   tcb.user.wantOutput();
 }
 
 /**
- * RFC 6298 by timestamps (RFC 7323 4) or by the log, where nothing acknowledged was sent twice (Karn). Without a sample the timeout stays as
- * long as it was backed off: else a round trip longer than the RTO would never be measured.
+ * RFC 6298 by timestamps (RFC 7323 4) or by the log, where nothing acknowledged was sent twice (Karn). Without a sample the
+ * timeout stays as long as it was backed off: else a round trip longer than the RTO would never be measured.
  */
 function measure(tcb: Tcb, segment: Segment, now: Ms): void {
   if (tcb.timestamps && segment.options.hasTimestamps) {
@@ -198,13 +212,15 @@ function takeWindow(tcb: Tcb, segment: Segment): void {
   tcb.sndWl1 = seqMax(tcb.sndWl1, segment.seq);
   tcb.sndWl2 = segment.ack;
   if (window === tcb.sndWnd) return;
-  const opened = window > tcb.sndWnd;
-  tcb.sndWnd = window;
-  if (window > tcb.maxSndWnd) tcb.maxSndWnd = window;
-  if (opened) {
+  // RFC 9293 3.8.6.2.1: one that is wider and still narrow does not put off what waits for it, or a peer that takes a little
+  // at a time would get nothing.
+  if (tcb.sndWnd === 0) {
     tcb.persistAt = NEVER;
     tcb.probes = 0;
+    tcb.probe = false;
   }
+  tcb.sndWnd = window;
+  if (window > tcb.maxSndWnd) tcb.maxSndWnd = window;
   tcb.user.wantOutput();
 }
 

@@ -41,7 +41,6 @@ function inSynSent(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
     return Drop.None;
   }
   if (!segment.has(Flag.Syn)) return Drop.TcpNotAcceptable;
-  const lost = tcb.retries > 0;
   takeSyn(tcb, segment, now);
   // What our SYN has promised, counted from the peer's number: text may come with the SYN-ACK.
   advertiseInSyn(tcb);
@@ -53,7 +52,7 @@ function inSynSent(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
     return Drop.None;
   }
   setState(tcb, 'rcv-syn-ack');
-  established(tcb, segment, lost, now);
+  established(tcb, segment, now);
   stripSyn(segment);
   tcb.ackPending = true;
   return 'go-on';
@@ -80,7 +79,7 @@ function inSynReceived(tcb: Tcb, segment: Segment, now: Ms): Drop | 'go-on' {
   if (!seqLt(tcb.sndUna, segment.ack) || seqLt(tcb.sndMax, segment.ack)) return refuse(tcb, segment);
   setState(tcb, 'rcv-ack-of-syn');
   noteFirstTimestamp(tcb, segment, now);
-  established(tcb, segment, tcb.retries > 0, now);
+  established(tcb, segment, now);
   stripSyn(segment);
   return 'go-on';
 }
@@ -165,7 +164,7 @@ function takeSyn(tcb: Tcb, segment: Segment, now: Ms): void {
   tcb.sndWl2 = segment.ack;
 }
 
-function established(tcb: Tcb, segment: Segment, lost: boolean, now: Ms): void {
+function established(tcb: Tcb, segment: Segment, now: Ms): void {
   tcb.synAcked = true;
   tcb.sndUna = (tcb.iss + 1) | 0;
   tcb.sndNxt = tcb.sndUna;
@@ -176,7 +175,8 @@ function established(tcb: Tcb, segment: Segment, lost: boolean, now: Ms): void {
   // RFC 6298 5.2: our SYN was all that was out.
   tcb.rtoAt = NEVER;
   tcb.retries = 0;
-  if (lost) {
+  // Our SYN went twice, by our timer or because the peer said its own again: which of the two is answered nobody knows.
+  if (tcb.retransmits > 0) {
     tcb.rtt.afterLostSyn();
     // RFC 5681 3.1: one segment at first.
     tcb.congestion.onTimeout(0, true, now);

@@ -116,7 +116,7 @@ function timestampOk(tcb: Tcb, segment: Segment, now: Ms): boolean {
   if (!segment.options.hasTimestamps) return segment.has(Flag.Syn);
   if (!seqLt(segment.options.tsVal, tcb.tsRecent) || now - tcb.tsRecentAt > TS_RECENT_LIFE) return true;
   noteOldSegment(tcb, segment);
-  askForAck(tcb);
+  if (segment.payloadLen > 0 || mayChallenge(tcb, now)) askForAck(tcb);
   return false;
 }
 

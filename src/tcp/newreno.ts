@@ -25,7 +25,7 @@ export class NewReno implements Congestion {
     if (flight + this.mss >= this.cwnd) this.limitedAt = now;
     else if (this.limitedAt !== now) return;
     // RFC 3465 2.2 without its limit of two segments: one ACK of a guest with receive offload stands for forty.
-    if (this.cwnd < this.ssthresh) this.cwnd += delivered;
+    if (this.cwnd < this.ssthresh) this.cwnd = Math.min(this.cwnd + delivered, this.ssthresh);
     else this.cwnd += Math.max(1, Math.floor((this.mss * Math.min(delivered, this.cwnd)) / this.cwnd));
     this.cwnd = Math.min(this.cwnd, 2 ** 30);
   }

@@ -226,9 +226,8 @@ function noteSent(tcb: Tcb, what: SendPlan, now: Ms): void {
   const end = (what.seq + what.len + (what.flags & Flag.Syn ? 1 : 0) + (what.flags & Flag.Fin ? 1 : 0)) | 0;
   const again = seqLt(what.seq, tcb.sndMax);
   if (again) {
-    counters.retransmits++;
-    tcb.retransmits++;
-    counters.retransmittedBytes += what.len;
+    // Not a byte that a probe of a closed window has carried before, with new ones behind it.
+    if (what.kind === 'syn' || what.record >= 0) noteRetransmit(tcb, what);
     tcb.resentEnd = seqMax(tcb.resentEnd, end);
     tcb.resentTs = (now + tcb.tsOffset) | 0;
   } else if (what.kind === 'syn') tcb.synSentAt = now;
@@ -237,6 +236,13 @@ function noteSent(tcb: Tcb, what: SendPlan, now: Ms): void {
   tcb.sndMax = seqMax(tcb.sndMax, end);
   if (what.kind === 'syn') tcb.sndNxt = end;
   else noteText(tcb, what, end, again, now);
+}
+
+function noteRetransmit(tcb: Tcb, { len }: SendPlan): void {
+  const { counters } = tcb.env;
+  counters.retransmits++;
+  counters.retransmittedBytes += len;
+  tcb.retransmits++;
 }
 
 /** Books text or FIN in the log, a probe of a closed window apart: what it carried is sent again until it is acknowledged. */

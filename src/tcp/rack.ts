@@ -6,7 +6,7 @@
 import { type Ms, NEVER } from '../base/clock.ts';
 import type { AckWork } from './recovery.ts';
 import { Sent } from './sent-log.ts';
-import { seqLeq, seqLt } from './seq.ts';
+import { seqLt } from './seq.ts';
 import type { Tcb } from './tcb.ts';
 
 /** RFC 5681: as many segments behind a hole, and it is one. */
@@ -49,36 +49,40 @@ function noteMinRtt(tcb: Tcb, rtt: Ms, now: Ms): void {
 /** A D-SACK has come: we were too quick. RFC 8985 6.2 step 4, once a round trip. */
 export function widenReordering(tcb: Tcb): void {
   const { recovery } = tcb;
-  if (recovery.dsackRound && seqLt(tcb.sndUna, recovery.dsackRoundEnd)) return;
+  if (recovery.dsackRound) return;
   recovery.dsackRound = true;
   recovery.dsackRoundEnd = tcb.sndNxt;
   recovery.reoWndMult = Math.min(recovery.reoWndMult + 1, 255);
   recovery.reoWndPersist = PERSIST;
 }
 
-/** Marks what is lost by now, and arms the reordering timer for what may be soon. RFC 8985 6.2 step 5. */
+/** sndUna has moved: is the round trip of the last D-SACK over? */
+export function endDsackRound(tcb: Tcb): void {
+  const { recovery } = tcb;
+  if (recovery.dsackRound && !seqLt(tcb.sndUna, recovery.dsackRoundEnd)) recovery.dsackRound = false;
+}
+
+/**
+ * Marks what is lost by now, and arms the reordering timer for what may be soon. RFC 8985 6.2 step 5; there the timer is
+ * for the last that may be, here for the first, so that an ACK need not look at all of them.
+ */
 export function detectByTime(tcb: Tcb, now: Ms): boolean {
   const { recovery } = tcb;
   const { log, rackOrder, rackRtt } = recovery;
   tcb.reoAt = NEVER;
   if (rackRtt < 0) return false;
   const patience = patienceOf(tcb);
-  let wait: Ms = 0;
   let found = false;
-  for (let i = 0; i < log.count; i++) {
-    if (((log.order(i) - rackOrder) | 0) >= 0) {
-      // What lies behind a segment that was sent once was sent after it.
-      if (!log.is(i, Sent.Resent)) break;
-      continue;
-    }
-    if (log.is(i, Sent.Sacked | Sent.Lost)) continue;
+  for (let i = log.oldestInFlight(); i >= 0; i = log.oldestInFlight()) {
+    if (((log.order(i) - rackOrder) | 0) >= 0) break;
     const remaining = patience - ((now - log.sentAt(i)) | 0);
-    if (remaining <= 0) {
-      log.markLost(i);
-      found = true;
-    } else if (remaining > wait) wait = remaining;
+    if (remaining > 0) {
+      tcb.reoAt = now + remaining;
+      break;
+    }
+    log.markLost(i);
+    found = true;
   }
-  if (wait > 0) tcb.reoAt = now + wait;
   return found;
 }
 
@@ -95,9 +99,4 @@ function patienceOf(tcb: Tcb): Ms {
   if (reoWndMult === 1) return rackRtt + Math.max(1, Math.min(first, srtt));
   const window = first + Math.ceil(((reoWndMult - 1) * srtt) / 4);
   return Math.max(rackRtt, srtt) + Math.max(1, Math.min(window, srtt));
-}
-
-/** Is [left, right) a block of what is out? RFC 2018 3, and nothing that was never sent. */
-export function isBlock(tcb: Tcb, left: number, right: number): boolean {
-  return seqLt(left, right) && seqLeq(right, tcb.sndNxt) && seqLt(tcb.sndUna, right);
 }

@@ -20,7 +20,7 @@
 import { type Ms, NEVER } from '../base/clock.ts';
 import type { AckSample } from './congestion.ts';
 import { Sent, SentLog } from './sent-log.ts';
-import { seqDiff, seqLeq, seqLt } from './seq.ts';
+import { seqDiff, seqLt, seqMax, seqMin } from './seq.ts';
 import type { Tcb } from './tcb.ts';
 
 /** RFC 5681 3.2: the third duplicate says that a segment is lost. */
@@ -36,9 +36,13 @@ export class Recovery {
   prrDelivered = 0;
   prrOut = 0;
   recoverFlight = 0;
-  /** The last recovery may still turn out to have been none. It began with sndUna at `undoFrom`. */
+  /** The last recovery may still turn out to have been none, until sndUna passes `undoUntil`. It began with it at `undoFrom`. */
   mayUndo = false;
   undoFrom = 0;
+  undoUntil = 0;
+  /** What it has sent again lies between these; a D-SACK of anything else is not about it. */
+  resentFrom = 0;
+  resentTo = 0;
   /** Retransmissions of it that no D-SACK has reported, and the clock's low bits at the first of them. */
   undoResent = 0;
   firstResentAt = 0;
@@ -63,6 +67,8 @@ export class Recovery {
   // Tail loss probe, RFC 8985 7.
   probeOut = false;
   probeEnd = 0;
+  /** Bytes that were out as it went. */
+  probeFlight = 0;
   probeWasResent = false;
 }
 
@@ -125,15 +131,17 @@ export function detectByDuplicates(tcb: Tcb, work: AckWork): boolean {
   return false;
 }
 
-/** Something is lost. Begins a recovery unless one is under way. */
-export function lossFound(tcb: Tcb, now: Ms): void {
+/** Something is lost. Begins a recovery unless one is under way, with an ACK of `delivered` bytes or without one. */
+export function lossFound(tcb: Tcb, delivered: number, now: Ms): void {
   const { recovery, congestion } = tcb;
   if (recovery.phase !== 'open') return;
   const flight = seqDiff(tcb.sndNxt, tcb.sndUna);
   recovery.phase = 'recovery';
   recovery.prrDelivered = 0;
   recovery.prrOut = 0;
-  recovery.recoverFlight = flight;
+  // RFC 9937 6.1: what arrived before does not count as delivered in the recovery, what this ACK says does.
+  recovery.recoverFlight = flight - recovery.log.sackedBytes + delivered;
+  recovery.probeOut = false;
   tcb.recover = tcb.sndMax;
   tcb.tlpAt = NEVER;
   watchForMistake(tcb);
@@ -146,7 +154,13 @@ function watchForMistake(tcb: Tcb): void {
   const { recovery } = tcb;
   recovery.mayUndo = true;
   recovery.undoFrom = tcb.sndUna;
+  recovery.undoUntil = tcb.sndMax;
   recovery.undoResent = 0;
+}
+
+/** sndUna has moved: what could tell that the last recovery was none has come, or will not. */
+export function maybeForgetUndo({ recovery, sndUna }: Tcb): void {
+  if (recovery.phase === 'open' && seqLt(recovery.undoUntil, sndUna)) recovery.mayUndo = false;
 }
 
 /** The ACK is taken and what it lost is marked: moves the congestion window. */
@@ -158,7 +172,7 @@ export function adjustWindow(tcb: Tcb, work: AckWork, lost: boolean): void {
   }
   if (!work.advanced) return;
   // RFC 3465 2.3: after a timeout a cumulative ACK may stand for what had arrived before, and must not open the window
-  // for all of it. By SACK that is known.
+  // for all of it. By SACK that is known, but for ACKs that were lost: there ssthresh is the bound.
   if (recovery.phase === 'loss' && !tcb.sackPermitted) work.delivered = Math.min(work.delivered, tcb.sendMss);
   congestion.onAck(work);
 }
@@ -194,10 +208,12 @@ export function maybeLeave(tcb: Tcb, now: Ms): boolean {
     // RFC 6582 3.2 step 3: no burst, whatever has left the network meanwhile. With SACK the reduction has seen to that.
     if (!tcb.sackPermitted)
       congestion.cwnd = Math.min(congestion.cwnd, Math.max(pipe(tcb), sendMss) + sendMss);
-    if (recovery.reoWndPersist > 0 && --recovery.reoWndPersist === 0) recovery.reoWndMult = 1;
   }
+  if (recovery.reoWndPersist > 0 && --recovery.reoWndPersist === 0) recovery.reoWndMult = 1;
   recovery.phase = 'open';
   recovery.dupAcks = 0;
+  // D-SACKs of what was sent again come with the ACKs of what is out.
+  recovery.undoUntil = tcb.sndNxt;
   return true;
 }
 
@@ -206,7 +222,11 @@ export function noteResent(tcb: Tcb, i: number, now: Ms): void {
   const { recovery } = tcb;
   recovery.log.resend(i, now);
   if (!recovery.mayUndo || recovery.phase === 'open') return;
-  if (recovery.undoResent === 0) recovery.firstResentAt = now | 0;
+  const { log } = recovery;
+  const first = recovery.undoResent === 0;
+  if (first) recovery.firstResentAt = now | 0;
+  recovery.resentFrom = first ? log.seq(i) : seqMin(recovery.resentFrom, log.seq(i));
+  recovery.resentTo = first ? log.end(i) : seqMax(recovery.resentTo, log.end(i));
   recovery.undoResent++;
 }
 
@@ -243,10 +263,11 @@ export function undoByTimestamp(tcb: Tcb, work: AckWork): boolean {
   return true;
 }
 
-/** A D-SACK for bytes before `end`. */
-export function undoByDsack(tcb: Tcb, end: number, now: Ms): void {
+/** A D-SACK for [left, right). RFC 3708 3: of what was sent again, and not of what the network has sent twice. */
+export function undoByDsack(tcb: Tcb, left: number, right: number, now: Ms): void {
   const { recovery } = tcb;
-  if (!recovery.mayUndo || recovery.undoResent === 0 || seqLeq(end, recovery.undoFrom)) return;
+  if (!recovery.mayUndo || recovery.undoResent === 0) return;
+  if (seqLt(left, recovery.resentFrom) || seqLt(recovery.resentTo, right)) return;
   if (--recovery.undoResent === 0) undo(tcb, now);
 }
 

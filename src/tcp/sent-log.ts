@@ -8,6 +8,11 @@
 // A record that is neither Sacked nor Lost is in flight. The records lie in a circle of words that is made with the
 // first of them, grows with them, and is given up when a connection has nothing out for a while. At most MAX_RECORDS: a
 // sender with that many small segments out waits for an acknowledgment.
+//
+// What an ACK costs must not grow with what is out, whatever the peer says in it. So those in flight are a list in the
+// order in which they were sent, and whoever looks for losses by time begins with the oldest and stops at the first that
+// has time left. And a Sacked record says how many from it on are, so that a block that says again what is known is
+// passed over in a few steps.
 
 import type { Ms } from '../base/clock.ts';
 import { seqDiff, seqLeq, seqLt } from './seq.ts';
@@ -16,8 +21,14 @@ export const Sent = { Sacked: 1, Lost: 2, Resent: 4 } as const;
 
 const MAX_RECORDS = 4096;
 const FIRST_RECORDS = 16;
-/** Words of a record: its end, when it was sent, its flags, its turn among all sendings. */
-const WORDS = 4;
+/** Words of a record: its end, when it was sent, its flags, its turn among all sendings, and what is said below. */
+const WORDS = 7;
+/** Of a Sacked one: so many from it on are Sacked, it included; maybe more. */
+const RUN = 4;
+/** Of one in flight: where the words begin of the one that was sent before it, and after it, of those in flight. */
+const BEFORE = 5;
+const AFTER = 6;
+const NONE = -1;
 
 export class SentLog {
   count = 0;
@@ -34,6 +45,9 @@ export class SentLog {
   private sendings = 0;
   /** No record before this one is Lost. */
   private lostFrom = 0;
+  /** Of those in flight the ones that were sent first and last: where their words begin. */
+  private oldest = NONE;
+  private newest = NONE;
 
   get isFull(): boolean {
     return this.count >= MAX_RECORDS;
@@ -74,6 +88,8 @@ export class SentLog {
     this.sackedCount = 0;
     this.lostBytes = 0;
     this.lostFrom = 0;
+    this.oldest = NONE;
+    this.newest = NONE;
   }
 
   /** Gives up the storage where nothing is out. */
@@ -90,25 +106,25 @@ export class SentLog {
     words[at + 1] = now;
     words[at + 2] = resent ? Sent.Resent : 0;
     words[at + 3] = this.nextOrder();
+    words[at + RUN] = 1;
+    this.link(at);
     this.count++;
   }
 
-  /** Record `i` was sent again. */
+  /** Record `i`, which is Lost or in flight, was sent again. */
   resend(i: number, now: Ms): void {
     const at = this.slot(i);
     const words = this.words!;
     if (words[at + 2]! & Sent.Lost) this.lostBytes -= this.len(i);
+    else this.unlink(at);
     words[at + 1] = now;
     words[at + 2] = (words[at + 2]! & ~Sent.Lost) | Sent.Resent;
     words[at + 3] = this.nextOrder();
+    this.link(at);
   }
 
   /** Everything before `ack` has arrived; records that end there or before are forgotten by shift(), not here. */
   trim(ack: number): void {
-    if (this.count === 0) {
-      this.start = ack;
-      return;
-    }
     const part = seqDiff(ack, this.start);
     if (this.is(0, Sent.Sacked)) this.sackedBytes -= part;
     else if (this.is(0, Sent.Lost)) this.lostBytes -= part;
@@ -122,6 +138,7 @@ export class SentLog {
       this.sackedBytes -= len;
       this.sackedCount--;
     } else if (this.is(0, Sent.Lost)) this.lostBytes -= len;
+    else this.unlink(this.head);
     this.start = this.end(0);
     this.head = (this.head + WORDS) % this.words!.length;
     this.count--;
@@ -130,12 +147,13 @@ export class SentLog {
 
   /** Record `i` has arrived. False: that was known. */
   markSacked(i: number): boolean {
-    const at = this.slot(i) + 2;
-    const flags = this.words![at]!;
+    const at = this.slot(i);
+    const flags = this.words![at + 2]!;
     if (flags & Sent.Sacked) return false;
     const len = this.len(i);
     if (flags & Sent.Lost) this.lostBytes -= len;
-    this.words![at] = (flags & ~Sent.Lost) | Sent.Sacked;
+    else this.unlink(at);
+    this.words![at + 2] = (flags & ~Sent.Lost) | Sent.Sacked;
     this.sackedBytes += len;
     this.sackedCount++;
     return true;
@@ -143,7 +161,9 @@ export class SentLog {
 
   /** Record `i`, which is in flight, is taken for lost. */
   markLost(i: number): void {
-    this.words![this.slot(i) + 2]! |= Sent.Lost;
+    const at = this.slot(i);
+    this.unlink(at);
+    this.words![at + 2]! |= Sent.Lost;
     this.lostBytes += this.len(i);
     if (i < this.lostFrom) this.lostFrom = i;
   }
@@ -155,7 +175,7 @@ export class SentLog {
       this.sackedCount = 0;
     }
     for (let i = 0; i < this.count; i++) {
-      if (forget) this.words![this.slot(i) + 2]! &= ~Sent.Sacked;
+      if (forget && this.is(i, Sent.Sacked)) this.forgetSacked(i);
       if (!this.is(i, Sent.Sacked | Sent.Lost)) this.markLost(i);
     }
   }
@@ -164,6 +184,28 @@ export class SentLog {
   unmarkLost(): void {
     for (let i = this.lostFrom; i < this.count; i++) this.words![this.slot(i) + 2]! &= ~Sent.Lost;
     this.lostBytes = 0;
+    const inFlight = Array.from({ length: this.count }, (_, i) => i).filter((i) => !this.is(i, Sent.Sacked));
+    inFlight.sort((a, b) => (this.order(a) - this.order(b)) | 0);
+    this.linkAll(inFlight);
+  }
+
+  /** Of those in flight the one that was sent first; -1: none is. */
+  oldestInFlight(): number {
+    return this.oldest === NONE ? -1 : this.indexOf(this.oldest);
+  }
+
+  /** The first record from `i` on that is not Sacked; count: none is. */
+  firstUnsacked(i: number): number {
+    let j = i;
+    while (j < this.count && this.is(j, Sent.Sacked)) j += this.words![this.slot(j) + RUN]!;
+    // Whoever comes this way again is there at once.
+    for (let k = i; k < j; ) {
+      const at = this.slot(k) + RUN;
+      const next = k + this.words![at]!;
+      this.words![at] = j - k;
+      k = next;
+    }
+    return j;
   }
 
   /** The first record that is Lost; -1: none is. */
@@ -190,6 +232,46 @@ export class SentLog {
     return seqLeq(this.end(i), seq);
   }
 
+  /** Record `i` is Sacked no longer, and in flight. */
+  private forgetSacked(i: number): void {
+    const at = this.slot(i);
+    this.words![at + 2]! &= ~Sent.Sacked;
+    this.words![at + RUN] = 1;
+    this.link(at);
+  }
+
+  /** What was sent just now is in flight. */
+  private link(at: number): void {
+    const words = this.words!;
+    words[at + BEFORE] = this.newest;
+    words[at + AFTER] = NONE;
+    if (this.newest === NONE) this.oldest = at;
+    else words[this.newest + AFTER] = at;
+    this.newest = at;
+  }
+
+  private unlink(at: number): void {
+    const words = this.words!;
+    const before = words[at + BEFORE]!;
+    const after = words[at + AFTER]!;
+    if (before === NONE) this.oldest = after;
+    else words[before + AFTER] = after;
+    if (after === NONE) this.newest = before;
+    else words[after + BEFORE] = before;
+  }
+
+  /** The records of `inFlight`, in the order in which they were sent, and no others are in flight. */
+  private linkAll(inFlight: readonly number[]): void {
+    this.oldest = NONE;
+    this.newest = NONE;
+    for (const i of inFlight) this.link(this.slot(i));
+  }
+
+  private indexOf(at: number): number {
+    const from = at - this.head;
+    return (from < 0 ? from + this.words!.length : from) / WORDS;
+  }
+
   private nextOrder(): number {
     this.sendings = (this.sendings + 1) | 0;
     return this.sendings;
@@ -202,6 +284,8 @@ export class SentLog {
   }
 
   private grow(): void {
+    const inFlight: number[] = [];
+    for (let at = this.oldest; at !== NONE; at = this.words![at + AFTER]!) inFlight.push(this.indexOf(at));
     const larger = new Int32Array(
       Math.max(FIRST_RECORDS * WORDS, 2 * (this.words === null ? 0 : this.words.length)),
     );
@@ -211,5 +295,6 @@ export class SentLog {
     }
     this.words = larger;
     this.head = 0;
+    this.linkAll(inFlight);
   }
 }

@@ -7,7 +7,8 @@
 
 import { type Ms, NEVER } from '../base/clock.ts';
 import type { AckWork } from './recovery.ts';
-import { seqDiff, seqLeq, seqLt } from './seq.ts';
+import type { Segment } from './segment.ts';
+import { seqDiff, seqLt } from './seq.ts';
 import type { Tcb } from './tcb.ts';
 
 /** RFC 8985 7.2: how long a peer may wait with the ACK of a single segment. */
@@ -45,24 +46,27 @@ export function noteProbe(tcb: Tcb, resent: boolean): void {
   tcb.tlpDue = false;
   recovery.probeOut = true;
   recovery.probeEnd = tcb.sndNxt;
+  recovery.probeFlight = seqDiff(tcb.sndNxt, tcb.sndUna);
   recovery.probeWasResent = resent;
   tcb.env.counters.tailLossProbes++;
 }
 
-/** An ACK has come. RFC 8985 7.4.2. */
-export function probeAcked(tcb: Tcb, ack: number, isDuplicate: boolean, work: AckWork): void {
+/** An ACK has come, for whatever. RFC 8985 7.4.2. */
+export function probeAcked(tcb: Tcb, { ack, len, options }: Segment, work: AckWork): void {
   const { recovery, congestion } = tcb;
   if (!recovery.probeOut || seqLt(ack, recovery.probeEnd)) return;
   if (recovery.probeWasResent && !work.dsack) {
-    if (seqLeq(ack, recovery.probeEnd)) {
-      if (isDuplicate) recovery.probeOut = false;
-      return;
-    }
-    // One of the two was lost.
-    if (recovery.phase === 'open') {
-      congestion.onLoss(Math.min(seqDiff(tcb.sndMax, work.priorUna), congestion.cwnd), work.now);
-      congestion.onRecovered(work.now);
-    }
+    // The same again and nothing else: of a peer without D-SACK, that the probe was one too many.
+    const isDuplicate = ack === work.priorUna && len === 0 && options.sackBlocks === 0;
+    if (ack === recovery.probeEnd && !isDuplicate) return;
+    if (!isDuplicate && recovery.phase === 'open') oneWasLost(tcb, work);
   }
   recovery.probeOut = false;
+}
+
+/** Of the segment and the probe that was the same one. What was out as the probe went is what was too much. */
+function oneWasLost({ congestion, recovery }: Tcb, work: AckWork): void {
+  recovery.mayUndo = false;
+  congestion.onLoss(Math.min(recovery.probeFlight, congestion.cwnd), work.now);
+  congestion.onRecovered(work.now);
 }

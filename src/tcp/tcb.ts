@@ -190,8 +190,9 @@ export class Tcb {
   outOfOrderRun = 0;
   /** The SYN-ACK waits until the user has what the guest asked for: accept(). */
   synAckHeld = false;
-  /** A probe of the closed window is due, or one for the end of what is out. */
+  /** A probe of the closed window is due. */
   probe = false;
+  /** A probe for the end of what is out is due. */
   tlpDue = false;
   keepaliveDue = false;
   /** The peer acknowledged in the handshake what we never sent: a reset with this number tells it. */
@@ -275,7 +276,7 @@ export class Tcb {
    * it for an old one; but not beyond the peer's window (a probe of a closed one was).
    */
   get bareSeq(): number {
-    return seqMin(this.sndMax, (this.sndUna + this.sndWnd) | 0);
+    return this.synAcked ? seqMin(this.sndMax, (this.sndUna + this.sndWnd) | 0) : this.sndMax;
   }
 }
 

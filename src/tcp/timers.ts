@@ -1,6 +1,7 @@
 // Deadlines and what they do. One Timer per connection, at the earliest of its deadlines (RFC 9293 3.8.1, 3.8.4, 3.8.6).
 
 import { type Ms, NEVER } from '../base/clock.ts';
+import { stopPacing } from './pacing.ts';
 import { detectByTime } from './rack.ts';
 import { lossFound, reduceInProportion, timedOut } from './recovery.ts';
 import { seqDiff } from './seq.ts';
@@ -101,7 +102,7 @@ function retransmit(tcb: Tcb, now: Ms): void {
 /** What was only late may be lost by now. RFC 8985 6.3. */
 function reorderingOver(tcb: Tcb, now: Ms): void {
   if (!detectByTime(tcb, now)) return;
-  lossFound(tcb, now);
+  lossFound(tcb, 0, now);
   if (tcb.recovery.phase === 'recovery') reduceInProportion(tcb, 0, false, true);
   tcb.user.wantOutput();
 }
@@ -145,6 +146,7 @@ function keepalive(tcb: Tcb, now: Ms): void {
 
 function shrink(tcb: Tcb, now: Ms): void {
   tcb.recovery.log.shrink();
+  if (tcb.sendRing.length === 0) stopPacing(tcb);
   const sent = tcb.sendRing.shrink();
   const received = tcb.gaps.count === 0 && tcb.recvRing.shrink();
   // Bytes that nobody takes: waiting doubles while the peer is silent, so that a thousand such flows cost no turns.

@@ -240,3 +240,28 @@ test('a connection that ended leaves no timer, and its rings go back to the aren
   freeRings(tcb);
   expect(account.used).toBe(0);
 });
+
+test("RFC 6298 3 (Karn): a SYN-ACK that the peer's repeated SYN has asked for again gives no round trip", () => {
+  const { guest, host, clock, tcb } = new TcpPeer({ sackPermitted: true });
+  guest.sendsSyn();
+  clock.advance(50);
+  host.accepts();
+  guest.expects({ flags: 'SA' });
+  // Lost; the peer's timer is earlier than ours.
+  clock.advance(950);
+  guest.sendsSyn();
+  guest.expects({ flags: 'SA' });
+  guest.sends({});
+  expect([tcb.rtt.srtt, tcb.rtt.rto]).toEqual([0, 3000]);
+  // RFC 5681 3.1: and the window is one segment.
+  expect(tcb.congestion.cwnd).toBe(tcb.sendMss);
+});
+
+test('RFC 9293 3.10.7.4: before the handshake is over an ACK stands behind our SYN, also for a peer without a window', () => {
+  const { guest, host } = new TcpPeer({ wnd: 0 });
+  guest.sendsSyn();
+  host.accepts();
+  guest.expects({ flags: 'SA', seq: 0 });
+  guest.sends({ seq: 500_000, ack: 1 });
+  guest.expects({ flags: 'A', seq: 1 });
+});

@@ -227,3 +227,18 @@ describe('RFC 7323 timestamps', () => {
     expect(tcb.sendRing.length).toBe(0);
   });
 });
+
+test('RFC 7323 5.3 R1: old segments without text are not answered without end', () => {
+  const { guest, clock } = established({ timestamps: true });
+  clock.advance(1);
+  let answers = 0;
+  for (let i = 0; i < 100; i++) {
+    guest.sends({ options: { ts: [1, 1] } });
+    answers += guest.takesAll().length;
+  }
+  expect(answers).toBeGreaterThan(0);
+  expect(answers).toBeLessThanOrEqual(10);
+  // With text they may be the retransmission of what has come: its sender needs to know.
+  guest.sends({ seq: 0, data: 'x', options: { ts: [1, 1] } });
+  expect(guest.takesAll().length).toBe(1);
+});

@@ -276,3 +276,41 @@ describe("the peer's window", () => {
     expect(tcb.sndWnd).toBe(6400);
   });
 });
+
+describe('a window that opens little by little', () => {
+  test('RFC 9293 3.8.6.2.1: what waits for more is sent within a timeout, however often the window moves', () => {
+    const { guest, host, clock, tcb } = established({ wnd: 0 });
+    host.gives(pattern(5000));
+    const from = clock.now();
+    let wnd = 0;
+    while (guest.takesAll().length === 0 && clock.now() - from < 20_000) {
+      clock.advance(100);
+      wnd += 10;
+      guest.sends({ ack: 1, wnd });
+    }
+    expect(clock.now() - from).toBeLessThanOrEqual(2 * tcb.rtt.rto + 100);
+  });
+
+  test('a probe that waited for the link is none any more when the window has opened', () => {
+    const { guest, host, clock, wire, counters } = established({ sackPermitted: true });
+    guest.sends({ wnd: 0 });
+    host.gives(pattern(3 * 1460));
+    wire.room = 0;
+    clock.advance(2000);
+    guest.sends({ wnd: 65535 });
+    host.linkIsWritable();
+    expect(guest.takesAll().map(({ seq }) => seq)).toEqual([1, 1461, 2921]);
+    expect(counters.retransmits).toBe(0);
+  });
+
+  test('what a probe of a closed window carried counts as sent again only when it is sent again', () => {
+    const { guest, host, clock, counters } = established({ sackPermitted: true });
+    guest.sends({ wnd: 0 });
+    host.gives(pattern(3 * 1460));
+    clock.advance(1100);
+    expect(guest.takesAll().map(({ len }) => len)).toContain(1);
+    guest.sends({ ack: 1, wnd: 65535 });
+    expect(guest.takesAll().length).toBe(3);
+    expect([counters.retransmits, counters.retransmittedBytes]).toEqual([0, 0]);
+  });
+});

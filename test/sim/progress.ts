@@ -14,8 +14,8 @@ import type { Message } from './channel.ts';
 const MAX_PROBE_SILENCE: Ms = 130_000;
 /** On top of twice the RTO. */
 const SLACK: Ms = 1000;
-/** Answers in vain, to what the other end could have used. */
-const MAX_IN_VAIN = 200;
+/** Answers in vain, to what the other end could have used. As many as a channel's queue may hold, and some. */
+const MAX_IN_VAIN = 1200;
 /** Longest chain. */
 const MAX_CHAIN = 40;
 

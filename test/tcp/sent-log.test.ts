@@ -1,0 +1,154 @@
+// The log against one that is written down plainly, and what its questions may cost.
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Sent, SentLog } from '../../src/tcp/sent-log.ts';
+
+/** Near the wrap. */
+const START = 0x7fffff00 | 0;
+
+interface Plain {
+  end: number;
+  flags: number;
+  order: number;
+}
+
+class Model {
+  readonly log = new SentLog();
+  records: Plain[] = [];
+  private sendings = 0;
+  private next = START;
+
+  constructor() {
+    this.log.clear(START);
+  }
+
+  push(len: number): void {
+    this.next = (this.next + len) | 0;
+    this.log.push(this.next, 0, false);
+    this.records.push({ end: this.next, flags: 0, order: ++this.sendings });
+  }
+
+  resend(i: number): void {
+    const record = this.records[i];
+    if (record === undefined || record.flags & Sent.Sacked) return;
+    this.log.resend(i, 0);
+    record.flags = Sent.Resent;
+    record.order = ++this.sendings;
+  }
+
+  sack(i: number): void {
+    const record = this.records[i];
+    if (record === undefined) return;
+    expect(this.log.markSacked(i)).toBe((record.flags & Sent.Sacked) === 0);
+    record.flags = (record.flags & ~Sent.Lost) | Sent.Sacked;
+  }
+
+  lose(i: number): void {
+    const record = this.records[i];
+    if (record === undefined || record.flags & (Sent.Sacked | Sent.Lost)) return;
+    this.log.markLost(i);
+    record.flags |= Sent.Lost;
+  }
+
+  loseAll(forget: boolean): void {
+    this.log.markAllLost(forget);
+    for (const record of this.records) {
+      if (forget) record.flags &= ~Sent.Sacked;
+      if ((record.flags & Sent.Sacked) === 0) record.flags |= Sent.Lost;
+    }
+  }
+
+  unmark(): void {
+    this.log.unmarkLost();
+    for (const record of this.records) record.flags &= ~Sent.Lost;
+  }
+
+  shift(): void {
+    if (this.records.length === 0) return;
+    this.log.shift();
+    this.records.shift();
+  }
+
+  check(): void {
+    const { log, records } = this;
+    expect(log.count).toBe(records.length);
+    const open = records.filter(({ flags }) => (flags & (Sent.Sacked | Sent.Lost)) === 0);
+    const oldest = open.reduce<Plain | null>((a, b) => (a === null || b.order < a.order ? b : a), null);
+    expect(log.oldestInFlight()).toBe(oldest === null ? -1 : records.indexOf(oldest));
+    expect(log.firstLost()).toBe(records.findIndex(({ flags }) => flags & Sent.Lost));
+    for (const [i, record] of records.entries()) {
+      expect([log.end(i), log.order(i)]).toEqual([record.end, record.order]);
+      expect(log.is(i, Sent.Sacked)).toBe((record.flags & Sent.Sacked) !== 0);
+      const next = records.findIndex(({ flags }, at) => at >= i && (flags & Sent.Sacked) === 0);
+      expect(log.firstUnsacked(i)).toBe(next < 0 ? records.length : next);
+    }
+  }
+}
+
+test('whatever is sent, sent again, arrives, is lost or was not: the lists are those of the records', () => {
+  const index = fc.nat({ max: 60 });
+  const step = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({ do: fc.constant('push' as const), n: fc.integer({ min: 1, max: 3000 }) }),
+    },
+    { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('resend', 'sack', 'lose'), n: index }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('shift'), n: index }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('loseAll', 'forget', 'unmark'), n: index }) },
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      const model = new Model();
+      for (const { do: what, n } of steps) {
+        if (what === 'push') model.push(n);
+        else if (what === 'resend') model.resend(n);
+        else if (what === 'sack') model.sack(n);
+        else if (what === 'lose') model.lose(n);
+        else if (what === 'shift') model.shift();
+        else if (what === 'unmark') model.unmark();
+        else model.loseAll(what === 'forget');
+      }
+      model.check();
+    }),
+    { numRuns: 500 },
+  );
+});
+
+describe('what is said again and again is passed over', () => {
+  /** Records that firstUnsacked() looks at. */
+  function looks(log: SentLog, from: number): number {
+    let count = 0;
+    const { is } = log;
+    log.is = (i, flag) => {
+      count++;
+      return is.call(log, i, flag);
+    };
+    log.firstUnsacked(from);
+    log.is = is;
+    return count;
+  }
+
+  test('a run of four thousand Sacked records takes a few steps from anywhere in it', () => {
+    const model = new Model();
+    for (let i = 0; i < 4000; i++) model.push(100);
+    for (let i = 1; i < 4000; i++) model.sack(i);
+    model.log.firstUnsacked(1);
+    for (const from of [1, 2, 1999, 3998]) expect(looks(model.log, from)).toBeLessThanOrEqual(3);
+  });
+
+  test('a run that grows record by record, from either end', () => {
+    const model = new Model();
+    for (let i = 0; i < 4000; i++) model.push(100);
+    let total = 0;
+    for (let i = 2000; i < 4000; i++) {
+      model.sack(i);
+      total += looks(model.log, 2000);
+    }
+    for (let i = 1999; i > 0; i--) {
+      model.sack(i);
+      total += looks(model.log, i);
+    }
+    expect(total).toBeLessThan(5 * 4000);
+  });
+});
