@@ -36,6 +36,8 @@ export class Arena {
   used = 0;
   /** For blocks that are given back before the call that took them returns. */
   readonly scratchAccount = new Account();
+  /** For frames that wait in links which are bad on purpose, all of them together. */
+  readonly waitingAccount = new Account();
   /** Accounts that have flows. Kept by whoever opens and ends flows. */
   activeAccounts = 0;
   private readonly blocks: number;

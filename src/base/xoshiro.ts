@@ -8,7 +8,7 @@ import type { Random } from './random.ts';
 export class Xoshiro implements Random {
   private readonly state = new Int32Array(4);
 
-  /** `seed` and `stream` are taken modulo 2^32; each pair of them gives words of its own. */
+  /** `seed` and `stream` are taken modulo 2^32. Only the streams of one seed differ for certain. */
   constructor(seed: number, stream = 0) {
     const { state } = this;
     let at = mix((seed | 0) ^ mix((stream | 0) + 0x7f4a7c15));

@@ -4,18 +4,25 @@
 //   commit() -> lost? -> queue in front of the rate -> delay and jitter -> LaneEnd.take()
 //                                                  \-> reordered: no delay, or held for the next frame
 //
-// The fate of the n-th frame is the n-th group of WORDS words of a generator, drawn for every frame whatever becomes of
+// The fate of the n-th frame is the n-th group of six words of a generator, drawn for every frame whatever becomes of
 // it: it depends on nothing but the seed, the direction and n. Times are microseconds of the clock, with a fraction. When
 // a frame leaves is computed from when the one before it left, not from when we woke, so nothing adds up; what the queue
 // holds is computed too, from the times at which its frames begin to leave.
 //
-// Frames wait in two queues, each in the order of its times: `line`, and `express` for what was picked to be reordered.
-// Those that are due are handed on in a turn, so many at most, the others in the next.
+// Frames wait in two queues, each in the order of its times: `line`, and `aside` for what was picked to be reordered. With
+// a delay that is what skips it. Without one it is what is held for the next frame that is not: when that joins the line,
+// they follow it. Only when no such frame has come is the hold over at some time, and never before the line, as it was
+// then, has gone: what is held is younger than all of it. Those that are due are handed on in a turn, so many at most,
+// the others in the next.
+//
+// Memory. A frame that finds none is refused by reserve() where the lane has no rate: the sender waits. With a rate the
+// lane is a narrow place, which takes frames at any time and drops what it cannot keep; so it then lets the frame be
+// built in a place of its own that is not kept. accept() can refuse nobody, and drops.
 //
 // Waking up. Without a rate a millisecond is fine enough: one timer, for the frame that is due first. With a rate it is
 // not: at 100 Mbit/s eight full frames leave in a millisecond, and handed on together they would be a burst in front of
-// whatever comes behind. So that is a FineTimer, and while frames are leaving, the process keeps one CPU busy. It does
-// not when the rate is idle.
+// whatever comes behind. So that is a FineTimer, and while a frame is less than 1.5 ms from being due, the process keeps
+// one CPU busy.
 
 import { type Micros, NEVER } from '../base/clock.ts';
 import { FineTimer } from '../base/fine-timer.ts';
@@ -31,11 +38,13 @@ import type { LinkHost } from './link.ts';
 const FRAMES_PER_TURN = 64;
 const BYTES_PER_TURN = 262144;
 
-/** How long a frame is held for another to overtake it. */
+/** How long a frame is held for another to overtake it, when none comes. */
 const HOLD_MICROS = 3000;
 
 /** Where a lane ends. */
 export interface LaneEnd {
+  /** The longest frame that reserve() is asked for; 0 where frames come by accept() only. */
+  readonly maxFrame: number;
   /**
    * Takes the frame at [off, off+len), lent for the call; false when it has no room, then unblock() follows. Called
    * inside a turn's ingress, or inside commit() of a lane without any delay that is `direct`.
@@ -61,7 +70,7 @@ export class FaultLane {
 
   private readonly store: FrameStore;
   private readonly line = new FrameRing();
-  private readonly express = new FrameRing();
+  private readonly aside = new FrameRing();
   /** When each frame in front of the rate begins to leave. */
   private readonly starts = new FrameRing();
   /** When the last frame has left. */
@@ -82,7 +91,7 @@ export class FaultLane {
   private readonly timer = new Timer(() => this.run());
   private readonly fine: FineTimer;
 
-  /** Throws when the arena has no room for its first block. `stream` tells the directions of a link apart. */
+  /** Throws when the arena has no room for what an idle lane holds. */
   constructor(host: LinkHost, figures: FaultFigures, fate: Fate, end: LaneEnd, direct: boolean) {
     const { delay = 0, jitter = 0, rate = 0, queue = DEFAULT_QUEUE } = figures;
     this.host = host;
@@ -94,22 +103,37 @@ export class FaultLane {
     this.microsPerByte = rate === 0 ? 0 : 8e6 / rate;
     this.queue = queue;
     this.direct = direct && delay === 0 && jitter === 0 && rate === 0;
-    this.store = new FrameStore(host.arena);
+    this.store = new FrameStore(host.arena, rate === 0 ? 0 : end.maxFrame);
     this.fine = new FineTimer(host.timers, this.run);
   }
 
   /** See Link.reserve. */
   reserve(maxLen: number): number {
-    this.reservedAt = this.hasRoom ? this.store.place(maxLen) : -1;
-    if (this.reservedAt < 0) this.refused = true;
-    return this.reservedAt;
+    const { store } = this;
+    let at = this.hasRoom ? store.place(maxLen) : -1;
+    if (at < 0 && !this.closed && maxLen <= store.spareLen) at = store.spare;
+    if (at < 0) this.refused = true;
+    this.reservedAt = at;
+    return at;
   }
 
   /** The reserved frame, `len` bytes of it, goes its way. Never calls LaneEnd.onRoom. */
   commit(len: number): void {
     const off = this.reservedAt;
     this.reservedAt = -1;
-    if (off < 0) return;
+    if (off >= 0) this.meetFate(off === this.store.spare ? -1 : off, len);
+  }
+
+  /** A frame that the other side does not wait with: at [off, off+len), lent for the call. */
+  accept(off: number, len: number): void {
+    if (this.closed) return;
+    const at = this.store.place(len);
+    if (at >= 0) this.memory.copy(at, off, len);
+    this.meetFate(at, len);
+  }
+
+  /** The frame is where place() said, or nowhere: -1. */
+  private meetFate(off: number, len: number): void {
     const { fate, counts, memory } = this;
     fate.draw();
     if (fate.isLost) {
@@ -120,31 +144,16 @@ export class FaultLane {
     const entered = this.enter(off, len, now);
     if (fate.isDuplicated) {
       counts.duplicated++;
-      const copy = this.store.place(len);
+      const copy = off < 0 ? -1 : this.store.place(len);
       if (copy >= 0) memory.copy(copy, off, len);
-      else counts.queueFull++;
-      if (copy >= 0) this.enter(copy, len, now);
+      this.enter(copy, len, now);
     }
-    if (entered && fate.isReordered) counts.reordered++;
     if (entered && fate.isCorrupted && len > 0) {
       counts.corrupted++;
       memory.bytes[off + fate.byteIn(len)]! ^= fate.bitMask;
     }
     if (this.direct && !this.passing && !this.blocked) this.pass();
     this.schedule();
-  }
-
-  /** A frame that the other side does not wait with: at [off, off+len), lent for the call. */
-  accept(off: number, len: number): void {
-    const at = this.closed ? -1 : this.store.place(len);
-    this.reservedAt = at;
-    if (at >= 0) {
-      this.memory.copy(at, off, len);
-      this.commit(len);
-    } else if (!this.closed) {
-      this.fate.draw();
-      this.counts.queueFull++;
-    }
   }
 
   /** take() has room again. Called inside a turn's ingress. */
@@ -162,7 +171,7 @@ export class FaultLane {
     this.counts.cutOff += this.counts.waiting;
     this.counts.waiting = 0;
     this.line.clear();
-    this.express.clear();
+    this.aside.clear();
     this.starts.clear();
     this.reservedAt = -1;
     if (!this.passing) this.store.free();
@@ -174,8 +183,10 @@ export class FaultLane {
   }
 
   recallWaiting(show: (off: number, len: number) => void): void {
-    this.express.each(show);
+    // What is held is younger than the line; what skips the delay comes out before it.
+    if (!this.holds) this.aside.each(show);
     this.line.each(show);
+    if (this.holds) this.aside.each(show);
   }
 
   private get hasRoom(): boolean {
@@ -184,34 +195,58 @@ export class FaultLane {
     return !this.blocked || this.microsPerByte > 0;
   }
 
-  /** Puts the frame that place() was asked for on its way. False when the queue in front of the rate is full. */
+  /** Puts the frame that place() was asked for on its way. False when it is dropped, as one that is nowhere (-1) is. */
   private enter(off: number, len: number, now: Micros): boolean {
-    const { fate, line, express, starts } = this;
-    let leaves = now;
-    if (this.microsPerByte > 0) {
-      while (starts.at <= now) starts.shift();
-      if (starts.count >= this.queue) {
-        this.counts.queueFull++;
-        return false;
-      }
-      const begins = Math.max(now, this.leftAt);
-      if (begins > now) starts.push(begins, 0, 0);
-      leaves = begins + len * this.microsPerByte;
-      this.leftAt = leaves;
-    }
-    this.store.keep(len);
-    this.counts.waiting++;
-    if (fate.isReordered) {
-      express.push(this.delayMicros > 0 ? leaves : leaves + HOLD_MICROS, off, len);
+    const { counts, starts } = this;
+    while (starts.at <= now) starts.shift();
+    if (starts.count >= this.queue) counts.queueFull++;
+    else if (off < 0) counts.noMemory++;
+    else {
+      this.store.keep(len);
+      counts.waiting++;
+      const leaves = this.leave(len, now);
+      if (this.fate.isReordered) this.putAside(leaves, off, len);
+      else this.putInLine(leaves, off, len);
       return true;
     }
-    const delay = Math.max(0, this.delayMicros + fate.jitter * this.jitterMicros);
+    return false;
+  }
+
+  /** When a frame that comes now has left, at the rate. */
+  private leave(len: number, now: Micros): Micros {
+    if (this.microsPerByte === 0) return now;
+    const begins = Math.max(now, this.leftAt);
+    if (begins > now) this.starts.push(begins, 0, 0);
+    this.leftAt = begins + len * this.microsPerByte;
+    return this.leftAt;
+  }
+
+  private putAside(leaves: Micros, off: number, len: number): void {
+    const { aside, line, lastDue } = this;
+    if (this.holds) {
+      aside.push(Math.max(leaves + HOLD_MICROS, lastDue), off, len);
+      return;
+    }
+    if (line.count > 0 && leaves <= lastDue) this.counts.reordered++;
+    aside.push(leaves, off, len);
+  }
+
+  private putInLine(leaves: Micros, off: number, len: number): void {
+    const { aside, line } = this;
+    const delay = Math.max(0, this.delayMicros + this.fate.jitter * this.jitterMicros);
     this.lastDue = Math.max(this.lastDue, leaves + delay);
     line.push(this.lastDue, off, len);
+    if (!this.holds) return;
     // Those that were held for this one come right behind it.
-    for (; this.delayMicros === 0 && express.count > 0 && express.at >= this.lastDue; express.shift())
-      line.push(this.lastDue, express.off, express.len);
-    return true;
+    for (; aside.count > 0; aside.shift()) {
+      line.push(this.lastDue, aside.off, aside.len);
+      this.counts.reordered++;
+    }
+  }
+
+  /** Without a delay to skip, what is reordered is held. */
+  private get holds(): boolean {
+    return this.delayMicros === 0;
   }
 
   /** One turn's worth of what is due, and what else is to be done in a turn's ingress. */
@@ -246,7 +281,7 @@ export class FaultLane {
   private passDue(now: Micros): void {
     let bytes = BYTES_PER_TURN;
     for (let frames = FRAMES_PER_TURN; frames > 0 && bytes > 0 && !this.closed; frames--) {
-      const from = this.express.at <= this.line.at ? this.express : this.line;
+      const from = this.next;
       if (from.at > now) return;
       const { at, off, len } = from;
       from.shift();
@@ -265,6 +300,12 @@ export class FaultLane {
     }
   }
 
+  /** The queue whose turn it is. Due at once, what skipped the delay goes first, what was held last. */
+  private get next(): FrameRing {
+    const { aside, line } = this;
+    return aside.at < line.at || (aside.at === line.at && !this.holds) ? aside : line;
+  }
+
   private forgetBatch(): void {
     for (const { batch } = this; batch.count > 0; batch.shift()) this.store.drop(batch.off);
   }
@@ -273,7 +314,7 @@ export class FaultLane {
   private get due(): Micros {
     if (this.closed) return NEVER;
     if (this.refused && this.hasRoom) return 0;
-    return this.blocked ? NEVER : Math.min(this.line.at, this.express.at);
+    return this.blocked ? NEVER : Math.min(this.line.at, this.aside.at);
   }
 
   private schedule(): void {
@@ -288,7 +329,8 @@ export class FaultLane {
 }
 
 const NOTHING_YET: FaultCounts = {
-  ...{ passed: 0, lost: 0, duplicated: 0, reordered: 0, corrupted: 0, queueFull: 0, cutOff: 0, waiting: 0 },
+  ...{ passed: 0, lost: 0, duplicated: 0, reordered: 0, corrupted: 0, queueFull: 0, noMemory: 0 },
+  ...{ cutOff: 0, waiting: 0 },
 };
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

@@ -9,7 +9,8 @@ export interface FaultFigures {
   readonly duplicate?: number;
   /**
    * Probability that a frame is put out of its order, 0..1: it skips `delay` and overtakes what waits there. Without a
-   * delay it is overtaken instead: it is held until the next frame has passed, 3 ms at most.
+   * delay it is overtaken instead: it is held for the next frame that is not, and goes right behind that one, or by
+   * itself 3 ms after it has left when none has come.
    */
   readonly reorder?: number;
   /** Probability that one bit of a frame is flipped, 0..1; any bit of it, its Ethernet header included. */
@@ -38,6 +39,9 @@ export interface FaultOptions extends FaultFigures {
 export const DEFAULT_QUEUE = 1000;
 export const DEFAULT_SEED = 1;
 
+const DIRECTIONS = ['toGuest', 'fromGuest'] as const;
+
+type DirectionName = (typeof DIRECTIONS)[number];
 type FigureName = keyof FaultFigures;
 type OptionName = FigureName | 'seed';
 
@@ -101,34 +105,73 @@ const FIGURES = NAMES.filter((name): name is FigureName => name !== 'seed');
 export const faultOptionNames: readonly string[] = NAMES;
 
 /**
- * One option as a user writes it: what it adds to the FaultOptions, or null when there is no such fault. Throws a
- * RangeError, one line that names the option and its range.
+ * `word`, an option as a user writes it (`loss=1%`), and what was `said` before it; null when there is no such fault.
+ * Throws a RangeError, one line that names the option and what it takes.
  */
-export function readFaultOption(name: string, value: string): FaultOptions | null {
+export function readFaultOption(word: string, said: FaultOptions): FaultOptions | null {
+  const equals = word.indexOf('=');
+  const name = equals < 0 ? word : word.substring(0, equals);
   if (!isOptionName(name)) return null;
-  const figure = read(KINDS[name], value);
-  if (figure === null) throw new RangeError(`${name}=${value}: is no ${rangeText(KINDS[name])}`);
-  return { [name]: figure };
+  const kind = KINDS[name];
+  if (equals < 0) throw new RangeError(`${word}: needs a value, as in ${word}=${kind.example}`);
+  // Whether the first or the last is meant, nobody knows.
+  if (said[name] !== undefined) throw new RangeError(`${name}= is said twice`);
+  const figure = read(kind, word.substring(equals + 1));
+  if (figure === null) throw new RangeError(`${word}: is no ${rangeText(kind)}`);
+  return { ...said, [name]: figure };
 }
 
-/** Throws a RangeError, one line that names the option and its range. */
+/**
+ * Throws a RangeError, or a TypeError where not even the type is right: one line that names the option and its range.
+ * A program without types may say anything, so nothing is believed here.
+ */
 export function checkFaults(options: FaultOptions): void {
-  const { toGuest = {}, fromGuest = {} } = options;
-  for (const figures of [options, { ...options, ...toGuest }, { ...options, ...fromGuest }]) {
-    for (const name of NAMES) {
-      const value = figures[name];
-      if (value !== undefined && !isInRange(KINDS[name], value))
-        throw new RangeError(`${name}: ${value} is no ${rangeText(KINDS[name])}`);
-    }
+  checkGroup(null, options);
+  for (const direction of DIRECTIONS)
+    if (options[direction] !== undefined) checkGroup(direction, options[direction]);
+  const rated = DIRECTIONS.filter((direction) => figuresOf(options, direction).rate !== undefined);
+  for (const direction of DIRECTIONS) {
+    if (options[direction]?.queue !== undefined && !rated.includes(direction))
+      throw new RangeError(`${direction}.queue: needs a rate, which that direction has not`);
   }
-  const said = [options, toGuest, fromGuest];
-  if (said.some((one) => one.queue !== undefined) && said.every((one) => one.rate === undefined))
-    throw new RangeError('queue= needs rate=');
+  if (options.queue !== undefined && rated.length === 0) throw new RangeError('queue= needs rate=');
 }
 
 /** What holds for one direction. */
-export function figuresOf(options: FaultOptions, direction: 'toGuest' | 'fromGuest'): FaultFigures {
-  return { ...options, ...options[direction] };
+export function figuresOf(options: FaultOptions, direction: DirectionName): FaultFigures {
+  const figures: { -readonly [Name in FigureName]?: number } = {};
+  for (const name of FIGURES) {
+    const figure = options[direction]?.[name] ?? options[name];
+    if (figure !== undefined) figures[name] = figure;
+  }
+  return figures;
+}
+
+/** The options themselves, or those of one direction. */
+function checkGroup(direction: DirectionName | null, said: unknown): void {
+  if (typeof said !== 'object' || said === null || Array.isArray(said))
+    throw new TypeError(`${direction ?? 'faults'}: ${shown(said)} is no object`);
+  for (const [name, value] of Object.entries(said)) {
+    const where = direction === null ? name : `${direction}.${name}`;
+    if (direction === null && DIRECTIONS.some((one) => one === name)) continue;
+    if (!isOptionName(name)) throw new RangeError(`${where}: there is no such fault`);
+    if (direction !== null && name === 'seed')
+      throw new RangeError(`${where}: both directions have one seed`);
+    if (value !== undefined) checkFigure(where, KINDS[name], value);
+  }
+}
+
+function checkFigure(where: string, kind: Kind, value: unknown): void {
+  if (typeof value !== 'number') throw new TypeError(`${where}: ${shown(value)} is no number`);
+  if (!isInRange(kind, value)) throw new RangeError(`${where}: ${value} is no ${rangeText(kind)}`);
+}
+
+/** For an error, whatever it is: some values cannot be made text. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return typeof value === 'symbol' || typeof value === 'function' ? `a ${typeof value}` : String(value);
 }
 
 /** For a person: `loss 1%, delay 20ms, seed 7`. */

@@ -6,14 +6,19 @@ export interface FaultCounts {
   /** Handed on, second copies included. */
   readonly passed: number;
   readonly lost: number;
-  /** Second copies that were made. */
+  /** Second copies, those included that the queue or the memory had no room for. */
   readonly duplicated: number;
-  /** Picked to overtake, or to be overtaken. */
+  /**
+   * Second copies included: with a delay, those that overtook what waited; without one, those that were overtaken. What
+   * was picked and had nothing to overtake, or nothing that came behind it in time, is not counted.
+   */
   readonly reordered: number;
   /** Passed with one bit flipped. */
   readonly corrupted: number;
-  /** Dropped because the queue in front of the rate, or the memory for frames on their way, was full. */
+  /** Dropped because the queue in front of the rate was full. */
   readonly queueFull: number;
+  /** Dropped because the memory for frames that wait was full, see faultyLink(). */
+  readonly noMemory: number;
   /** On their way when the cable was pulled out. */
   readonly cutOff: number;
   /** On their way now. */

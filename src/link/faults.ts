@@ -3,19 +3,29 @@
 //
 // A frame for the guest is built where it waits; when it is due, the inner link gets a copy. If that is full, the frame
 // waits, and those behind it. A frame from the guest is copied as it comes, and given to the sink later, in a turn of
-// the lane's. Both lanes hold 128 KiB of the arena while the link is up, and up to 8 MiB each while frames wait (never
-// more than a sixteenth of the arena). Beyond that a frame for the guest is refused by reserve(), one from the guest
-// dropped. Without a rate reserve() also refuses while the inner link is full, as that link would.
+// the lane's. Without a rate reserve() refuses while the inner link is full, as that link would.
 
 import { assert } from '../base/assert.ts';
 import { Fate, FaultLane } from './fault-lane.ts';
-import { checkFaults, DEFAULT_SEED, type FaultOptions, figuresOf } from './fault-options.ts';
+import {
+  checkFaults,
+  DEFAULT_SEED,
+  type FaultFigures,
+  type FaultOptions,
+  figuresOf,
+} from './fault-options.ts';
 import type { FaultStats } from './fault-stats.ts';
-import type { Link, LinkHost, LinkSink, ShowFrame } from './link.ts';
+import type { Link, LinkHost, LinkLosses, LinkSink, ShowFrame } from './link.ts';
 
 /**
  * `link` with faults: attach the result instead of it. Frames that are on their way when the cable is pulled out, from
- * either side, are lost. Throws a RangeError that names the option.
+ * either side, are lost. Throws a RangeError or TypeError that names the option.
+ *
+ * Memory: each direction holds 128 KiB of the network's arena while the link is up, and up to 8 MiB or a sixteenth of the
+ * arena, whichever is less, while frames wait; with a rate, the one to the guest room for one frame more. All links of
+ * one network that are bad on purpose hold a quarter of its arena at most, three quarters of that for frames that wait;
+ * attach() throws when the quarter is used up. A frame that finds no memory is dropped and counted (`noMemory`), but for
+ * one to the guest where that direction has no rate: it is refused, as by any link that is full.
  */
 export function faultyLink(link: Link, options: FaultOptions): Link {
   checkFaults(options);
@@ -32,13 +42,18 @@ interface Attached {
 
 class FaultyLink implements Link, LinkSink {
   private readonly inner: Link;
-  private readonly options: FaultOptions;
+  /** What is changed in the options afterwards was not checked, so it is not looked at. */
+  private readonly toFigures: FaultFigures;
+  private readonly fromFigures: FaultFigures;
+  private readonly seed: number;
   private attached: Attached | null = null;
   private down = false;
 
   constructor(inner: Link, options: FaultOptions) {
     this.inner = inner;
-    this.options = options;
+    this.toFigures = figuresOf(options, 'toGuest');
+    this.fromFigures = figuresOf(options, 'fromGuest');
+    this.seed = options.seed ?? DEFAULT_SEED;
   }
 
   get name(): string {
@@ -55,20 +70,24 @@ class FaultyLink implements Link, LinkSink {
     return { toGuest: { ...toGuest.counts }, fromGuest: { ...fromGuest.counts } };
   }
 
+  get losses(): LinkLosses | undefined {
+    return this.inner.losses;
+  }
+
   attach(sink: LinkSink, host: LinkHost): void {
     assert(this.attached === null, 'a link is attached once');
-    const { inner, options } = this;
-    const { seed = DEFAULT_SEED } = options;
-    const toFigures = figuresOf(options, 'toGuest');
+    if (this.down) throw new Error(`the link ${this.name} is closed`);
+    const { inner, toFigures, fromFigures, seed } = this;
     const toEnd = {
+      maxFrame: inner.maxFrame,
       take: (off: number, len: number) => inner.send(off, len),
       onRoom: () => sink.onLinkWritable(),
     };
     const toGuest = new FaultLane(host, toFigures, new Fate(toFigures, seed, 0), toEnd, true);
     let fromGuest: FaultLane | null = null;
     try {
-      const fromFigures = figuresOf(options, 'fromGuest');
       const fromEnd = {
+        maxFrame: 0,
         take: (off: number, len: number) => {
           sink.onFrame(off, len);
           return true;

@@ -1,24 +1,33 @@
 // Frames that wait, one behind the other in blocks of the arena. A block is given back when the last of its frames has
 // gone. One block is held from the start, so that a link can always carry something; more are taken as frames wait, up
-// to a limit. Beside the bytes, FrameRing: in which order they leave, and when.
+// to a limit of the store's and one of all stores of the arena together. Beside the bytes, FrameRing: in which order
+// they leave, and when.
 
-import { Account, type Arena } from '../base/arena.ts';
+import { type Account, type Arena, blockSize } from '../base/arena.ts';
+import { assert } from '../base/assert.ts';
 import { type Micros, NEVER } from '../base/clock.ts';
 
 /** Two of the longest frames of any link. The arena aligns a block to its size: a frame's offset tells its block. */
 const BLOCK_LEN = 131072;
 const BLOCK_SHIFT = 17;
 /** Of the arena at most; both directions of one link have it each. */
-const ARENA_SHARE = 16;
+const ARENA_SHARE = 1 / 16;
 const MAX_STORE_LEN = 8 << 20;
+/** Of the arena, for all stores together, or a few links with a long delay would leave nothing for TCP. */
+const ALL_SHARE = 1 / 4;
+/** So much of that for frames that wait. The rest is for links that come later: who fills it must not keep them out. */
+const WAITING_SHARE = 3 / 16;
 /** A frame takes that much at least: this bounds how many there are. */
 const MIN_FRAME_ROOM = 64;
 
 export class FrameStore {
   /** place() said no, and nothing has been given back since. */
   full = false;
+  /** Where a frame may be built that is not kept, -1 if the store was not asked to have such a place. */
+  readonly spare: number;
+  readonly spareLen: number;
   private readonly arena: Arena;
-  private readonly account = new Account();
+  private readonly account: Account;
   private readonly maxBlocks: number;
   private blocks = 1;
   /** Frames in each block of the arena that is one of ours. */
@@ -26,32 +35,41 @@ export class FrameStore {
   /** The block that is being filled, and how far. */
   private filling: number;
   private filled = 0;
-  /** What place() said. */
+  /** What place() said, and how long the frame there may be. */
   private placed = -1;
+  private placedLen = 0;
 
-  /** Throws when the arena has no room for the first block. */
-  constructor(arena: Arena) {
+  /** Throws when the arena, or the stores' part of it, has no room for the first block and `spareLen` bytes. */
+  constructor(arena: Arena, spareLen: number) {
     this.arena = arena;
-    this.maxBlocks = Math.max(2, Math.min(MAX_STORE_LEN, arena.size / ARENA_SHARE) / BLOCK_LEN);
+    this.account = arena.waitingAccount;
+    this.maxBlocks = Math.max(2, Math.min(MAX_STORE_LEN, arena.size * ARENA_SHARE) / BLOCK_LEN);
     this.frames = new Int32Array(Math.ceil(arena.size / BLOCK_LEN));
-    this.filling = arena.take(BLOCK_LEN, this.account);
-    if (this.filling < 0) throw new Error('the arena has no room for the waiting frames of another link');
+    this.spareLen = spareLen;
+    this.filling = this.take(BLOCK_LEN, ALL_SHARE);
+    this.spare = this.filling < 0 || spareLen === 0 ? -1 : this.take(spareLen, ALL_SHARE);
+    if (this.filling >= 0 && (this.spare >= 0 || spareLen === 0)) return;
+    if (this.filling >= 0) this.giveBlock(this.filling);
+    throw new Error('the arena has no room for the waiting frames of another link');
   }
 
   /** Room for a frame of up to `maxLen` bytes, or -1. Forgotten, unless keep() follows. */
   place(maxLen: number): number {
     this.placed = -1;
     if (maxLen > BLOCK_LEN) return -1;
-    if (this.filled + maxLen > BLOCK_LEN && !this.nextBlock()) {
+    // A frame of no bytes takes room, too: behind a block that is exactly full it would be in somebody else's.
+    if (this.filled + Math.max(MIN_FRAME_ROOM, maxLen) > BLOCK_LEN && !this.nextBlock()) {
       this.full = true;
       return -1;
     }
     this.placed = this.filling + this.filled;
+    this.placedLen = maxLen;
     return this.placed;
   }
 
   /** The frame at place() stays, `len` bytes of it, until drop(). */
   keep(len: number): void {
+    assert(this.placed >= 0 && len <= this.placedLen, 'a frame that is kept is where place() said');
     this.frames[this.placed >>> BLOCK_SHIFT]! += 1;
     this.filled += Math.max(MIN_FRAME_ROOM, (len + 7) & ~7);
     this.placed = -1;
@@ -74,6 +92,7 @@ export class FrameStore {
       if (frames > 0 && block !== this.filling >>> BLOCK_SHIFT) this.giveBlock(block << BLOCK_SHIFT);
     }
     this.giveBlock(this.filling);
+    if (this.spare >= 0) this.arena.give(this.spare, this.spareLen, this.account);
   }
 
   private nextBlock(): boolean {
@@ -82,12 +101,19 @@ export class FrameStore {
       return true;
     }
     if (this.blocks >= this.maxBlocks) return false;
-    const block = this.arena.take(BLOCK_LEN, this.account);
+    const block = this.take(BLOCK_LEN, WAITING_SHARE);
     if (block < 0) return false;
     this.blocks++;
     this.filling = block;
     this.filled = 0;
     return true;
+  }
+
+  /** -1 when all stores together would have more than `share` of the arena. */
+  private take(bytes: number, share: number): number {
+    const { arena, account } = this;
+    if (account.used + blockSize(bytes) > arena.size * share) return -1;
+    return arena.take(bytes, account);
   }
 
   private giveBlock(off: number): void {

@@ -30,7 +30,7 @@ describe('as a user writes it', () => {
     ['seed', '0', 0],
     ['seed', '4294967295', 4294967295],
   ])('%s=%s', (name, value, figure) => {
-    const said = readFaultOption(name, value) as Record<string, number>;
+    const said = readFaultOption(`${name}=${value}`, {}) as Record<string, number>;
     expect(Object.keys(said)).toEqual([name]);
     expect(said[name]).toBeCloseTo(figure, 12);
   });
@@ -55,12 +55,36 @@ describe('as a user writes it', () => {
     ['seed', '4294967296', 'whole number from 0 to 4294967295, such as 7'],
     ['seed', '', 'whole number from 0 to 4294967295, such as 7'],
   ])('%s=%s is refused, in one line that names the option and its range', (name, value, range) => {
-    expect(() => readFaultOption(name, value)).toThrow(new RangeError(`${name}=${value}: is no ${range}`));
+    const word = `${name}=${value}`;
+    expect(() => readFaultOption(word, {})).toThrow(new RangeError(`${word}: is no ${range}`));
   });
 
   test('what is no fault is left to others', () => {
-    for (const name of ['server', '', 'toString', 'toGuest', 'Loss'])
-      expect(readFaultOption(name, '1%')).toBeNull();
+    for (const name of ['server', '', 'toString', 'toGuest', 'Loss', '__proto__'])
+      for (const word of [name, `${name}=1%`]) expect(readFaultOption(word, {})).toBeNull();
+  });
+
+  test('one option after the other', () => {
+    const said = readFaultOption('loss=1%', {})!;
+    expect(readFaultOption('delay=20ms', said)).toEqual({ loss: 0.01, delay: 20 });
+    expect(said).toEqual({ loss: 0.01 });
+  });
+
+  test('an option that is repeated is refused, whatever its value', () => {
+    const said = readFaultOption('loss=1%', readFaultOption('seed=0', {})!)!;
+    for (const value of ['2%', '1%', '7', ''])
+      expect(() => readFaultOption(`loss=${value}`, said)).toThrow(new RangeError('loss= is said twice'));
+    expect(() => readFaultOption('seed=1', said)).toThrow(new RangeError('seed= is said twice'));
+  });
+
+  test.each([
+    ['loss', 'loss: needs a value, as in loss=1%'],
+    ['delay', 'delay: needs a value, as in delay=20ms'],
+    ['rate', 'rate: needs a value, as in rate=10mbit'],
+    ['queue', 'queue: needs a value, as in queue=8'],
+    ['seed', 'seed: needs a value, as in seed=7'],
+  ])('%s alone is refused as it was written', (word, message) => {
+    expect(() => readFaultOption(word, {})).toThrow(new RangeError(message));
   });
 });
 
@@ -69,14 +93,66 @@ describe('as a program says it', () => {
     [{ loss: 1.1 }, 'loss: 1.1 is no percentage from 0% to 100%, such as 1%'],
     [{ corrupt: Number.NaN }, 'corrupt: NaN is no percentage from 0% to 100%, such as 1%'],
     [{ delay: -1 }, 'delay: -1 is no time from 0ms to 60s, such as 20ms'],
-    [{ toGuest: { jitter: 60_001 } }, 'jitter: 60001 is no time from 0ms to 60s, such as 20ms'],
-    [{ fromGuest: { rate: 0 } }, 'rate: 0 is no rate from 1kbit to 100gbit, such as 10mbit'],
+    [{ toGuest: { jitter: 60_001 } }, 'toGuest.jitter: 60001 is no time from 0ms to 60s, such as 20ms'],
+    [{ fromGuest: { rate: 0 } }, 'fromGuest.rate: 0 is no rate from 1kbit to 100gbit, such as 10mbit'],
     [{ rate: 1e6, queue: 2.5 }, 'queue: 2.5 is no number of frames from 1 to 100000, such as 8'],
     [{ seed: -1 }, 'seed: -1 is no whole number from 0 to 4294967295, such as 7'],
     [{ queue: 8 }, 'queue= needs rate='],
-    [{ fromGuest: { queue: 8 } }, 'queue= needs rate='],
+    [{ queue: 8, fromGuest: { loss: 0.1 } }, 'queue= needs rate='],
+    [{ fromGuest: { queue: 8 } }, 'fromGuest.queue: needs a rate, which that direction has not'],
+    [
+      { toGuest: { rate: 1e6 }, fromGuest: { queue: 8 } },
+      'fromGuest.queue: needs a rate, which that direction has not',
+    ],
+    [
+      { fromGuest: { rate: 1e6 }, toGuest: { queue: 8 } },
+      'toGuest.queue: needs a rate, which that direction has not',
+    ],
   ])('%o is refused', (options, message) => {
     expect(() => checkFaults(options)).toThrow(new RangeError(message));
+  });
+
+  test.each<[unknown, Error]>([
+    [null, new TypeError('faults: null is no object')],
+    [undefined, new TypeError('faults: undefined is no object')],
+    ['loss=1%', new TypeError('faults: "loss=1%" is no object')],
+    [[{ loss: 1 }], new TypeError('faults: a list is no object')],
+    [{ lose: 0.1 }, new RangeError('lose: there is no such fault')],
+    [{ lose: undefined }, new RangeError('lose: there is no such fault')],
+    [{ toString: 1 }, new RangeError('toString: there is no such fault')],
+    [{ loss: '1%' }, new TypeError('loss: "1%" is no number')],
+    [{ loss: '0.5' }, new TypeError('loss: "0.5" is no number')],
+    [{ loss: null }, new TypeError('loss: null is no number')],
+    [{ delay: true }, new TypeError('delay: true is no number')],
+    [{ delay: 5n }, new TypeError('delay: 5 is no number')],
+    [{ rate: [1e6] }, new TypeError('rate: a list is no number')],
+    [{ rate: Object.create(null) }, new TypeError('rate: an object is no number')],
+    [{ seed: Symbol('x') }, new TypeError('seed: a symbol is no number')],
+    [{ seed: '7' }, new TypeError('seed: "7" is no number')],
+    [{ toGuest: null }, new TypeError('toGuest: null is no object')],
+    [{ fromGuest: 0.5 }, new TypeError('fromGuest: 0.5 is no object')],
+    [{ fromGuest: [] }, new TypeError('fromGuest: a list is no object')],
+    [{ toGuest: { lose: 1 } }, new RangeError('toGuest.lose: there is no such fault')],
+    [{ toGuest: { toGuest: {} } }, new RangeError('toGuest.toGuest: there is no such fault')],
+    [{ fromGuest: { loss: '1%' } }, new TypeError('fromGuest.loss: "1%" is no number')],
+    [{ toGuest: { seed: 7 } }, new RangeError('toGuest.seed: both directions have one seed')],
+  ])('%o is nonsense, and told so', (options, error) => {
+    const check = (): void => checkFaults(options as FaultOptions);
+    expect(check).toThrow(error);
+    expect(check).toThrow(error.constructor as new () => Error);
+  });
+
+  test('a queue for both directions is of use where there is a rate', () => {
+    checkFaults({ queue: 8, toGuest: { rate: 1e6 } });
+    checkFaults({ rate: 1e6, toGuest: { queue: 8 } });
+    checkFaults({ toGuest: { rate: 1e6, queue: 8 } });
+  });
+
+  test('what is undefined was not said', () => {
+    const options = { loss: 0.1, seed: undefined, toGuest: { loss: undefined }, fromGuest: undefined };
+    checkFaults(options as unknown as FaultOptions);
+    expect(figuresOf(options as unknown as FaultOptions, 'toGuest')).toEqual({ loss: 0.1 });
+    expect(figuresOf(options as unknown as FaultOptions, 'fromGuest')).toEqual({ loss: 0.1 });
   });
 
   test('figures hold for both directions, unless one has its own', () => {
@@ -107,7 +183,8 @@ describe('for a person', () => {
     const options = { ...figures, rate: 1.5e6, queue: 20, seed: 99 };
     expect(Object.keys(options)).toEqual(faultOptionNames);
     const words = faultsText(options).split(', ');
-    const again = words.map((word) => readFaultOption(...(word.split(' ') as [string, string])));
-    expect(Object.assign({}, ...again)).toEqual(options);
+    const read = (said: FaultOptions, word: string): FaultOptions =>
+      readFaultOption(word.replace(' ', '='), said)!;
+    expect(words.reduce(read, {})).toEqual(options);
   });
 });

@@ -3,9 +3,10 @@ import { Account } from '../../src/base/arena.ts';
 import { captureLink } from '../../src/link/capture.ts';
 import type { FaultOptions } from '../../src/link/fault-options.ts';
 import { faultyLink } from '../../src/link/faults.ts';
+import type { Link } from '../../src/link/link.ts';
 import { FaultBench, numbered, numbersOf, someNumbered, upTo } from '../support/fault-bench.ts';
 import { NetworkBench } from '../support/guest-bench.ts';
-import { newHost, RecordingSink } from '../support/link-bench.ts';
+import { newHost, RecordingSink, sameFrames, sendFrame } from '../support/link-bench.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { RawLink } from '../support/raw-guest.ts';
 
@@ -31,21 +32,93 @@ describe('memory for frames that wait', () => {
     bench.clock.advance(100);
     expect(refused).toBeGreaterThan(2);
     expect(bench.takeNumbers()).toEqual(upTo(6000));
-    expect(bench.counts.toGuest).toMatchObject({ passed: 6000, lost: 0, queueFull: 0, waiting: 0 });
+    expect(bench.counts.toGuest).toMatchObject({ passed: 6000, lost: 0, noMemory: 0, waiting: 0 });
     expect(bench.heldMore).toBe(0);
   });
 
   test('from the guest, what finds no room is dropped and counted', () => {
     const bench = new FaultBench({ delay: 50 });
     bench.fromGuest(...someNumbered(6000, 1514));
-    const { queueFull, waiting } = bench.counts.fromGuest;
-    expect(queueFull).toBeGreaterThan(0);
-    expect(queueFull + waiting).toBe(6000);
+    const { noMemory, queueFull, waiting } = bench.counts.fromGuest;
+    expect(noMemory).toBeGreaterThan(0);
+    expect([noMemory + waiting, queueFull]).toEqual([6000, 0]);
     expect(bench.heldMore).toBeLessThanOrEqual(LIMIT);
     bench.clock.advance(60);
     expect(numbersOf(bench.sink.frames)).toEqual(upTo(waiting));
     expect(bench.heldMore).toBe(0);
   });
+
+  test.each<FaultOptions>([
+    { rate: 1e6, queue: 100_000 },
+    { rate: 1e10, delay: 1000 },
+  ])('with a rate, what finds no room is dropped and counted in both directions: %o', (options) => {
+    const bench = new FaultBench(options);
+    const frames = someNumbered(3000, 1514);
+    for (const frame of frames) {
+      expect(bench.toGuest(frame)).toBe(true);
+      bench.fromGuest(frame);
+      bench.clock.advanceMicros(2);
+    }
+    expect(bench.heldMore).toBeLessThanOrEqual(2 * LIMIT);
+    const { waiting } = bench.counts.toGuest;
+    expect(waiting).toBeGreaterThan(1300);
+    for (const lane of [bench.counts.toGuest, bench.counts.fromGuest])
+      expect(lane).toMatchObject({ passed: 0, queueFull: 0, noMemory: 3000 - waiting, waiting });
+    bench.clock.advance(20_000);
+    // The tail is what was dropped, and it was written over nothing that waits.
+    for (const out of [bench.raw.frames, bench.sink.frames])
+      expect(sameFrames(out, frames.slice(0, waiting))).toBe(true);
+    expect(bench.sink.writable).toBe(0);
+    expect(bench.heldMore).toBe(0);
+    expect(bench.toGuest(frames[0]!)).toBe(true);
+    bench.clock.advance(2000);
+    expect(bench.counts.toGuest).toMatchObject({ passed: waiting + 1, noMemory: 3000 - waiting });
+  });
+
+  test('a full queue is told from a lack of memory', () => {
+    const bench = new FaultBench({ rate: 1e6, queue: 4, delay: 60_000 });
+    for (let i = 0; i < 400; i++) {
+      bench.allToGuest(someNumbered(10, 1514));
+      bench.clock.advance(100);
+    }
+    // Of ten one leaves, four wait and five are dropped. When the memory is full, none leaves or waits.
+    const { queueFull, noMemory, waiting } = bench.counts.toGuest;
+    expect(queueFull + noMemory + waiting).toBe(4000);
+    expect(waiting).toBeGreaterThan(1300);
+    expect(Math.abs(queueFull - waiting)).toBeLessThan(10);
+    expect(noMemory).toBeGreaterThan(1000);
+  });
+
+  test('a frame that has a fate has it without memory, too', () => {
+    const options = { loss: 0.2, duplicate: 0.3, delay: 50, seed: 5 };
+    const [poor, rich] = [new FaultBench(options), new FaultBench(options)];
+    poor.fromGuest(...someNumbered(6000, 1514));
+    rich.fromGuest(...someNumbered(6000, 14));
+    const { lost, duplicated, noMemory, waiting } = poor.counts.fromGuest;
+    expect(noMemory).toBeGreaterThan(0);
+    expect(rich.counts.fromGuest).toMatchObject({ lost, duplicated, noMemory: 0 });
+    expect(lost + noMemory + waiting).toBe(6000 + duplicated);
+  });
+
+  test.each<FaultOptions>([{ delay: 1 }, { rate: 1e9 }, { delay: 1, duplicate: 1 }])(
+    '2049 frames of no bytes: %o',
+    (options) => {
+      const bench = new FaultBench({ queue: 1e5, rate: 1e10, ...options });
+      const other = bench.host.arena.take(131_072, new Account());
+      bench.host.arena.memory.bytes.fill(0xa5, other, other + 131_072);
+      for (let i = 0; i < 2049; i++) {
+        bench.fromGuest(Buffer.alloc(0));
+        expect(bench.toGuest(Buffer.alloc(0))).toBe(true);
+      }
+      bench.clock.advance(10);
+      const copies = options.duplicate === 1 ? 2 : 1;
+      expect([bench.sink.frames.length, bench.raw.frames.length]).toEqual([2049 * copies, 2049 * copies]);
+      expect(bench.heldMore).toBe(131_072);
+      expect(bench.host.arena.memory.bytes.subarray(other, other + 131_072).every((b) => b === 0xa5)).toBe(
+        true,
+      );
+    },
+  );
 
   test.each<FaultOptions>([
     { delay: 10 },
@@ -77,7 +150,7 @@ describe('memory for frames that wait', () => {
       [bench.counts.fromGuest, 100_000],
       [bench.counts.toGuest, taken],
     ] as const) {
-      expect(lane.passed + lane.lost + lane.queueFull).toBe(came + lane.duplicated);
+      expect(lane.passed + lane.lost + lane.queueFull + lane.noMemory).toBe(came + lane.duplicated);
       expect(lane.waiting).toBe(0);
     }
     expect(most.turn).toBeGreaterThan(0);
@@ -105,6 +178,61 @@ describe('memory for frames that wait', () => {
     expect(host.arena.used).toBe(before);
     expect(link.faults).toBeUndefined();
   });
+});
+
+describe('several links of one network', () => {
+  /** `count` faulty links in an arena of 32 MiB, and what of it they hold. */
+  function manyLinks(count: number, options: FaultOptions) {
+    const host = newHost(new ManualClock(), 32 << 20);
+    const sink = new RecordingSink(host);
+    const before = host.arena.used;
+    const raws: RawLink[] = [];
+    const links: Link[] = [];
+    const plug = (): number => {
+      const raw = new RawLink(`guest${raws.length}`);
+      const link = faultyLink(raw, options);
+      link.attach(sink, host);
+      return Math.min(raws.push(raw), links.push(link)) - 1;
+    };
+    while (links.length < count) plug();
+    const held = (): number => host.arena.used - before - raws.length * RAW_LEN;
+    return { host, sink, raws, links, plug, held };
+  }
+
+  /** What a RawLink takes, and never gives back. */
+  const RAW_LEN = 131_072;
+  const QUARTER = 8 << 20;
+
+  test.each<FaultOptions>([{ delay: 60_000 }, { delay: 60_000, rate: 1e10, queue: 100_000 }])(
+    'sixteen of them leave three quarters of the arena, and each carries something: %o',
+    async (options) => {
+      const { host, sink, raws, links, plug, held } = manyLinks(16, options);
+      const frame = numbered(7, 1514);
+      for (const [i, link] of links.entries()) {
+        for (let n = 0; n < 2000; n++) raws[i]!.sends(frame);
+        for (let n = 0; n < 2000; n++) sendFrame(link, host, frame);
+      }
+      expect(held()).toBeLessThanOrEqual(QUARTER);
+      expect(held()).toBeGreaterThan(QUARTER / 2);
+      for (const link of links) {
+        const { toGuest, fromGuest } = link.faults!;
+        expect(toGuest.waiting).toBeGreaterThan(80);
+        expect(fromGuest.waiting).toBeGreaterThan(80);
+        expect(fromGuest.waiting + fromGuest.noMemory).toBe(2000);
+      }
+      // One that comes now finds room for its first frames.
+      const late = plug();
+      raws[late]!.sends(frame);
+      expect(sendFrame(links[late]!, host, frame)).toBe(true);
+      expect(held()).toBeLessThanOrEqual(QUARTER);
+      host.clock.advance(61_000);
+      expect(sink.frames.length).toBe(links.reduce((sum, link) => sum + link.faults!.fromGuest.passed, 0));
+      for (const link of links) expect(link.faults!.fromGuest.waiting + link.faults!.toGuest.waiting).toBe(0);
+      expect(sendFrame(links[0]!, host, frame)).toBe(true);
+      for (const link of links) await link.close();
+      expect(held()).toBe(0);
+    },
+  );
 });
 
 describe('the inner link is full', () => {
@@ -206,8 +334,15 @@ describe('the cable is pulled out', () => {
     expect(bench.heldAtAll).toBe(0);
   });
 
-  test('before it was plugged in', async () => {
-    await faultyLink(new RawLink('guest0'), { loss: 0.5 }).close();
+  test('before it was plugged in: it is not plugged in any more, and takes nothing of the arena', async () => {
+    const host = newHost(new ManualClock());
+    const link = faultyLink(new RawLink('guest0'), { loss: 0.5 });
+    await link.close();
+    const before = host.arena.used;
+    expect(() => link.attach(new RecordingSink(host), host)).toThrow(/^the link guest0 is closed$/);
+    expect(host.arena.used).toBe(before);
+    expect(link.faults).toBeUndefined();
+    await link.close();
   });
 });
 

@@ -222,57 +222,6 @@ describe('delay', () => {
   });
 });
 
-describe('reorder', () => {
-  test('with a delay: overtakes what waits, by all of the delay', () => {
-    const bench = new FaultBench({ reorder: 0.1, delay: 10, seed: 2 });
-    for (const frame of someNumbered(100)) {
-      bench.toGuest(frame);
-      bench.clock.advance(1);
-    }
-    const early: number[] = [];
-    const seen: number[] = [];
-    bench.clock.advance(20);
-    for (const n of bench.takeNumbers()) {
-      if (n > seen.length) early.push(n);
-      seen.push(n);
-    }
-    expect(bench.counts.toGuest.reordered).toBeGreaterThan(3);
-    const inOrder = seen.filter((n) => !early.includes(n));
-    expect(inOrder).toEqual([...inOrder].sort((a, b) => a - b));
-  });
-
-  test('without one: is held until the next has passed, or 3 ms', () => {
-    const bench = new FaultBench({ reorder: 0.3, seed: 5 });
-    const gone: number[] = [];
-    for (const frame of someNumbered(200)) {
-      bench.toGuest(frame);
-      gone.push(...bench.takeNumbers());
-    }
-    bench.clock.advance(2.999);
-    expect(bench.raw.frames.length).toBe(0);
-    const held = 200 - gone.length;
-    bench.clock.advance(0.001);
-    gone.push(...bench.takeNumbers());
-    expect(gone.length).toBe(200);
-    expect(held).toBeLessThan(10);
-    expect(gone).not.toEqual(upTo(200));
-    // A frame that was not picked comes at once; those held for it right behind it, in their order.
-    for (let at = 0; at < 200; ) {
-      let end = at + 1;
-      while (end < 200 && gone[end]! < gone[at]!) end++;
-      expect(gone.slice(at, end)).toEqual([at + end - at - 1, ...upTo(end - at - 1).map((k) => at + k)]);
-      at = end;
-    }
-  });
-
-  test('all of them: none has anything to overtake', () => {
-    const bench = new FaultBench({ reorder: 1, delay: 10 });
-    bench.allToGuest(someNumbered(50));
-    bench.clock.runSoon();
-    expect(bench.takeNumbers()).toEqual(upTo(50));
-  });
-});
-
 test('recall: frames that the turn that threw had passed on, then those that wait for the guest', () => {
   const bench = new FaultBench({ delay: 5 });
   bench.allToGuest(someNumbered(2));
