@@ -10,7 +10,7 @@ export { HostBindError } from './host/host-network.ts';
 export type { FaultFigures, FaultOptions } from './link/fault-options.ts';
 export type { FaultCounts, FaultStats } from './link/fault-stats.ts';
 export { faultyLink } from './link/faults.ts';
-export type { Link, LinkHost, LinkSink } from './link/link.ts';
+export type { Link, LinkHost, LinkLosses, LinkSink } from './link/link.ts';
 export { createPair, type Pair } from './link/pair.ts';
 export { ConfigError, type NetworkConfig } from './network/config.ts';
 export type { FlowEnded, FlowOpened, NetworkEvents } from './network/events.ts';

@@ -36,10 +36,33 @@ export function forwardLine(f: Settings['forwards'][number]): string {
   return `forward ${f.proto} ${formatEndpoint(f.host)}${port} to the guest's ${guest}`;
 }
 
-/** Where guests are served, with the other side of it: QEMU's option, or the commands for a namespace. */
-export function linkLines(spec: LinkSpec, settings: Settings): string[] {
-  const lines = spec.kind === 'tap' ? tapLines(spec.name, settings) : streamLines(spec);
-  return [...lines, ...faultLines(spec.faults)];
+/**
+ * Where guests are served, with the other side of it: QEMU's option, or the commands for a namespace. Of all links
+ * together, because each device needs a namespace and an address of its own. `isolated`: a network for each link.
+ */
+export function linkLines(specs: readonly LinkSpec[], settings: Settings, isolated: boolean): string[] {
+  const isLeased = !isolated && specs.some((spec) => spec.kind !== 'tap');
+  let addresses = guestAddresses(settings, isLeased);
+  return specs.flatMap((spec) => {
+    if (isolated) addresses = guestAddresses(settings, false);
+    const lines = spec.kind === 'tap' ? tapLines(spec.name, settings, addresses) : streamLines(spec);
+    return [...lines, ...faultLines(spec.faults)];
+  });
+}
+
+/**
+ * Addresses for guests that do not ask DHCP. Where nobody does, those that it would lease first, because forwards lead to
+ * the first of all; beside guests that do (`isLeased`), those that it leases to nobody, from the pool outwards.
+ */
+function* guestAddresses(s: Settings, isLeased: boolean): Generator<number> {
+  if (s.dhcp === null) return;
+  const [first, last] = [s.dhcp.first >>> 0, s.dhcp.last >>> 0];
+  const taken = [s.gateway, s.dns?.address, ...s.dhcp.staticLeases.map(({ address }) => address)];
+  const isFree = (address: number): boolean => !taken.includes(address | 0);
+  if (isLeased) {
+    for (let address = first - 1; address > s.subnet >>> 0; address--) if (isFree(address)) yield address;
+    for (let address = last + 1; address < s.broadcast >>> 0; address++) if (isFree(address)) yield address;
+  } else for (let address = first; address <= last; address++) if (isFree(address)) yield address;
 }
 
 function streamLines(spec: StreamLinkSpec): string[] {
@@ -48,15 +71,16 @@ function streamLines(spec: StreamLinkSpec): string[] {
   return [`${verb} ${where}; for QEMU:`, `  ${qemuLine(spec)}`];
 }
 
-function tapLines(device: string, settings: Settings): string[] {
+function tapLines(device: string, settings: Settings, addresses: Generator<number>): string[] {
   const name = shellWord(device);
-  const { dhcp, prefix } = settings;
-  const address = `${dhcp === null ? 'ADDRESS' : formatIpv4Word(dhcp.first)}/${prefix}`;
+  const ns = shellWord(`guest-${device}`);
+  const { value } = addresses.next() as IteratorResult<number, undefined>;
+  const address = `${value === undefined ? 'ADDRESS' : formatIpv4Word(value)}/${settings.prefix}`;
   const gateway = formatIpv4Word(settings.gateway);
   return [
     `serving the device ${device}; for a network namespace as the guest:`,
-    `  ip netns add guest && ip link set ${name} netns guest && ip -n guest link set ${name} up`,
-    `  ip -n guest addr add ${address} dev ${name} && ip -n guest route add default via ${gateway}`,
+    `  ip netns add ${ns} && ip link set ${name} netns ${ns} && ip -n ${ns} link set ${name} up`,
+    `  ip -n ${ns} addr add ${address} dev ${name} && ip -n ${ns} route add default via ${gateway}`,
   ];
 }
 

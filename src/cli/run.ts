@@ -1,15 +1,13 @@
 // `usernet run`: serves guests on links until a signal says that it is enough, or no guest can come any more.
 
-import { once } from 'node:events';
-import type { Link } from '../link/link.ts';
 import { ConfigError, parseConfig } from '../network/config.ts';
-import type { NetworkEvents } from '../network/events.ts';
 import { type LinkPort, openLinkPort } from '../node/link-port.ts';
 import { type LinkSpec, parseLinkSpec } from '../node/link-spec.ts';
 import { LinkNames } from '../node/qemu-port.ts';
 import { type Args, type Command, UsageError } from './args.ts';
 import { linkLines, MAC_LINE, networkLines } from './banner.ts';
 import { openCapture } from './capture-file.ts';
+import { End, isAwaited } from './end.ts';
 import { about } from './errors.ts';
 import {
   LINK_OPTION,
@@ -22,7 +20,7 @@ import {
   withResolvers,
 } from './options.ts';
 import { say, version } from './output.ts';
-import { Isolated, type Serving, Shared } from './serving.ts';
+import { Isolated, Shared } from './serving.ts';
 import { within } from './session.ts';
 import { onSignals } from './signals.ts';
 
@@ -72,19 +70,22 @@ async function runCommand(args: Args): Promise<number> {
   try {
     await serving.start();
     const served: LinkSpec[] = [];
-    const names = new LinkNames();
+    // A guest may connect before the device of that name is opened.
+    const names = new LinkNames('qemu', specs.flatMap(deviceOf));
     const portOptions = { signal: end.signal, onFull: say, mtu: settings.mtu };
     for (const spec of specs) {
-      const opened = about('--link', openLinkPort(spec, end.counted(serving), names, portOptions));
+      const opened = about('--link', openLinkPort(spec, end.counted(spec, serving), names, portOptions));
       const kept = opened.then((p) => ports.push(p));
-      if (isAwaited(spec)) end.awaits(kept);
-      else await kept;
+      end.awaits(kept);
+      if (!isAwaited(spec)) await kept;
       served.push(isAwaited(spec) ? spec : (await opened).spec);
     }
-    const links = served.flatMap((spec) => linkLines(spec, settings));
-    const lines = [...networkLines(settings), ...notes, ...links];
-    if (!args.has('isolated') && served.some((spec) => spec.kind !== 'tap')) lines.push(MAC_LINE);
-    for (const line of [...lines, `version ${version}, process ${process.pid}, ready`]) say(line);
+    const isolated = args.has('isolated');
+    const lines = [...networkLines(settings), ...notes, ...linkLines(served, settings, isolated)];
+    if (!isolated && served.some((spec) => spec.kind !== 'tap')) lines.push(MAC_LINE);
+    lines.push(`version ${version}, process ${process.pid}, ready`);
+    // Not when its only guest was refused.
+    if (!end.signal.aborted) for (const line of lines) say(line);
     await end.come();
   } finally {
     end.now();
@@ -94,7 +95,7 @@ async function runCommand(args: Args): Promise<number> {
     setTimeout(() => process.exit(), 100).unref();
   }
   serving.print();
-  return 0;
+  return end.status;
 }
 
 function parseLink(text: string): LinkSpec {
@@ -106,86 +107,7 @@ function parseLink(text: string): LinkSpec {
   }
 }
 
-/** Does this link come later, at the only attempt at it? */
-function isAwaited(spec: LinkSpec): boolean {
-  return spec.kind !== 'tap' && !spec.server && (spec.reconnectSeconds ?? 0) === 0;
-}
-
-/** Is it over with this link when its only guest has gone, or cannot be reached? */
-function isOneGuest(spec: LinkSpec): boolean {
-  return spec.kind === 'tap' || isAwaited(spec);
-}
-
-/** When it is over: at a signal, or with the last guest where none can come after it. Says what guests do meanwhile. */
-class End {
-  /** Somebody listens, or connects again. */
-  private readonly lasts: boolean;
-  private guests = 0;
-  /** Connections that are being made. */
-  private coming = 0;
-  private failure: { readonly error: unknown } | null = null;
-  private readonly over = new AbortController();
-
-  constructor(specs: readonly LinkSpec[]) {
-    this.lasts = !specs.every(isOneGuest);
-  }
-
-  /** Aborted when it is over. */
-  get signal(): AbortSignal {
-    return this.over.signal;
-  }
-
-  readonly events: NetworkEvents = {
-    onGuestUp: (link) => say(`${link}: up`),
-    onGuestDown: (link, reason) => {
-      say(`${link}: down: ${reason}`);
-      this.guestGone();
-    },
-    onLease: (mac, address) => say(`${mac}: leased ${address}`),
-    onError: (message) => say(message),
-  };
-
-  /** What a port calls with each link. */
-  counted(serving: Serving): (link: Link) => void {
-    return (link) => {
-      this.guests++;
-      void serving.accept(link).then((accepted) => {
-        if (!accepted) this.guestGone();
-      });
-    };
-  }
-
-  /** The only attempt at a link: it is over when that fails, with its error. */
-  awaits(attempt: Promise<unknown>): void {
-    this.coming++;
-    attempt.then(
-      () => {
-        this.coming--;
-        this.check();
-      },
-      (error: unknown) => {
-        if (!this.signal.aborted) this.failure = { error };
-        this.now();
-      },
-    );
-  }
-
-  readonly now = (): void => this.over.abort();
-
-  /** Resolves at the end, and keeps the process alive until then. Rejects when an attempt failed before. */
-  async come(): Promise<void> {
-    const alive = setInterval(() => {}, 60_000);
-    if (!this.signal.aborted) await once(this.signal, 'abort');
-    clearInterval(alive);
-    if (this.failure !== null) throw this.failure.error;
-  }
-
-  private guestGone(): void {
-    this.guests--;
-    this.check();
-  }
-
-  private check(): void {
-    if (this.guests === 0 && this.coming === 0 && !this.lasts) this.now();
-  }
+/** The name that its link will have; the others' names are for LinkNames to choose. */
+function deviceOf(spec: LinkSpec): string[] {
+  return spec.kind === 'tap' ? [spec.name] : [];
 }

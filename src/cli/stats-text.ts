@@ -1,6 +1,7 @@
 // Statistics for a person: one subject a line, counters that are zero left out.
 
 import type { FaultCounts } from '../link/fault-stats.ts';
+import type { LinkLosses } from '../link/link.ts';
 import type {
   FlowStats,
   LeaseStats,
@@ -87,6 +88,7 @@ function faultText(counts: FaultCounts): string {
     ['reordered', counts.reordered],
     ['corrupted', counts.corrupted],
     ['dropped by a full queue', counts.queueFull],
+    ['dropped for lack of memory', counts.noMemory],
     ['cut off', counts.cutOff],
     ['waiting', counts.waiting],
   ];
@@ -96,8 +98,14 @@ function faultText(counts: FaultCounts): string {
 
 function linkText(link: LinkStats): string {
   const fromGuest = `${link.framesIn} frames, ${link.bytesIn} bytes`;
-  const toGuest = `${link.framesOut} frames, ${link.bytesOut} bytes`;
+  const toGuest = `${link.framesOut} frames, ${link.bytesOut} bytes${lossText(link.losses)}`;
   return `${link.name} ${link.up ? 'up' : 'down'}: from the guest ${fromGuest}; to the guest ${toGuest}`;
+}
+
+function lossText(losses: LinkLosses | undefined): string {
+  if (losses === undefined) return '';
+  const down = losses.whileDown === 0 ? '' : `, ${losses.whileDown} lost while it was down`;
+  return losses.refused === 0 ? down : `${down}, ${losses.refused} lost because the system did not take them`;
 }
 
 function tcpText(tcp: TcpStats): string {

@@ -4,7 +4,7 @@
 
 import type { Memory } from '../base/memory.ts';
 import type { FaultStats } from './fault-stats.ts';
-import type { Direction, Link, LinkHost, LinkSink, ShowFrame } from './link.ts';
+import type { Direction, Link, LinkHost, LinkLosses, LinkSink, ShowFrame } from './link.ts';
 
 /** Keeps frames. One recorder may serve several links, of several networks. */
 export interface FrameRecorder {
@@ -42,6 +42,10 @@ class Capture implements Link, LinkSink {
 
   get faults(): FaultStats | undefined {
     return this.inner.faults;
+  }
+
+  get losses(): LinkLosses | undefined {
+    return this.inner.losses;
   }
 
   attach(sink: LinkSink, host: LinkHost): void {

@@ -33,6 +33,14 @@ export interface LinkHost {
   readonly timers: Timers;
 }
 
+/** Frames for the guest that a link has taken and its other side has not. Counted since the link was opened. */
+export interface LinkLosses {
+  /** Because the guest's card was down. */
+  readonly whileDown: number;
+  /** For another reason: the system had no memory, as a rule. */
+  readonly refused: number;
+}
+
 /** One guest's cable. Takes its buffers from the arena in attach() and gives them back when it is down. */
 export interface Link extends Flushable {
   /** For logs and statistics, e.g. "qemu0". Unique in one network. */
@@ -43,6 +51,9 @@ export interface Link extends Flushable {
 
   /** Of a link that is bad on purpose and attached: what it has done so far. */
   readonly faults?: FaultStats | undefined;
+
+  /** Of a link that has nobody to wait for it where frames do not fit: what it has lost so far. A wrapper passes it on. */
+  readonly losses?: LinkLosses | undefined;
 
   /** Called once, before the first frame. Throws when the arena has no room for the link's buffers. */
   attach(sink: LinkSink, host: LinkHost): void;

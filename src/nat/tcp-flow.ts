@@ -45,6 +45,7 @@ export interface TcpFlowOwner {
 }
 
 const region = new Region();
+const fireTimer = (_: Ms, flow: TcpFlow): void => flow.onTimer();
 
 export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEvents {
   readonly kind = 'tcp';
@@ -176,11 +177,11 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   }
 
   stats(now: Ms): TcpFlowStats {
-    const { tcb, download, openedAt } = this;
-    const { spilled } = download;
-    const hostPaused = this.phase === 'open' && !this.tcbDone && !this.streamClosed && download.isPaused;
+    const { spilled, bytes, isPaused } = this.download;
+    // A stream of which nothing was read waits for the connection, not for the guest to take more.
+    const hostPaused = this.phase === 'open' && isPaused && bytes > 0 && !this.tcbDone && !this.streamClosed;
     const connecting = this.phase === 'connecting';
-    return tcpFlowStats(this, tcb, { connecting, openedAt, spilled, hostPaused }, now);
+    return tcpFlowStats(this, this.tcb, { connecting, openedAt: this.openedAt, spilled, hostPaused }, now);
   }
 
   // Egress: once a turn.
@@ -353,7 +354,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   }
 
   private startTimer(at: Ms): void {
-    this.timer ??= timerOf<TcpFlow>(this, (_, flow) => flow.onTimer());
+    this.timer ??= timerOf(this, fireTimer);
     this.context.timers.arm(this.timer, at);
   }
 
@@ -362,7 +363,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     this.timer = null;
   }
 
-  private onTimer(): void {
+  onTimer(): void {
     if (this.phase === 'connecting') {
       this.refuse('timed-out');
       this.stream?.reset();

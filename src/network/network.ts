@@ -316,7 +316,7 @@ const MAX_GONE_LINKS = 64;
 
 function linkStats(port: Port): LinkStats {
   const { framesIn, bytesIn, framesOut, bytesOut, up } = port;
-  const { name, faults } = port.link;
+  const { name, faults, losses } = port.link;
   const stats = { name, up, framesIn, bytesIn, framesOut, bytesOut };
-  return faults === undefined ? stats : { ...stats, faults };
+  return { ...stats, ...(faults && { faults }), ...(losses && { losses }) };
 }

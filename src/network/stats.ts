@@ -1,4 +1,5 @@
 import type { FaultStats } from '../link/fault-stats.ts';
+import type { LinkLosses } from '../link/link.ts';
 
 export type { FlowStats, TcpFlowStats, UdpFlowStats } from '../nat/flow-stats.ts';
 
@@ -39,6 +40,8 @@ export interface LinkStats {
   readonly bytesOut: number;
   /** Of a link that is bad on purpose. */
   readonly faults?: FaultStats;
+  /** Of a link that loses frames for the guest itself; they are among framesOut. */
+  readonly losses?: LinkLosses;
 }
 
 export interface LeaseStats {

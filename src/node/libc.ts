@@ -11,7 +11,8 @@ import { constants } from 'node:os';
 export interface Libc {
   read(fd: number, address: number, len: number): number;
   write(fd: number, address: number, len: number): number;
-  ioctl(fd: number, request: number, argument: Uint8Array): number;
+  /** A number is passed as it is, bytes by their address. */
+  ioctl(fd: number, request: number, argument: Uint8Array | number): number;
   socket(domain: number, type: number, protocol: number): number;
   /** Sets the first two numbers of `fds`. */
   pipe2(fds: Int32Array, flags: number): number;
@@ -30,7 +31,7 @@ interface Koffi {
 }
 
 /** Variadic: the type of the third argument is told with it. */
-type Ioctl = (fd: number, request: number, type: 'void *', argument: Uint8Array) => number;
+type Ioctl = (fd: number, request: number, type: string, argument: Uint8Array | number) => number;
 
 /** Imports koffi; a test may bring another. */
 export type ImportKoffi = () => Promise<unknown>;
@@ -49,7 +50,8 @@ export async function loadLibc(importKoffi: ImportKoffi = () => import('koffi'))
   return {
     read: lib.func('read', 'intptr_t', ['int', 'uintptr_t', 'size_t']) as Libc['read'],
     write: lib.func('write', 'intptr_t', ['int', 'uintptr_t', 'size_t']) as Libc['write'],
-    ioctl: (fd, request, argument) => ioctl(fd, request, 'void *', argument),
+    ioctl: (fd, request, argument) =>
+      ioctl(fd, request, typeof argument === 'number' ? 'unsigned long' : 'void *', argument),
     socket: lib.func('socket', 'int', ['int', 'int', 'int']) as Libc['socket'],
     pipe2: lib.func('pipe2', 'int', ['void *', 'int']) as Libc['pipe2'],
     dup3: lib.func('dup3', 'int', ['int', 'int', 'int']) as Libc['dup3'],

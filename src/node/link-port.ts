@@ -1,10 +1,9 @@
 // What `--link` opens, whatever its kind.
 
-import { checkFaults } from '../link/fault-options.ts';
-import { faultyLink } from '../link/faults.ts';
+import { faultsOf } from './link-faults.ts';
 import type { LinkSpec, TapLinkSpec } from './link-spec.ts';
 import { LinkNames, type OnLink, openQemuPort, type QemuPortOptions } from './qemu-port.ts';
-import { openTap } from './tap.ts';
+import { openTap, type TapLink } from './tap.ts';
 import type { TapSystem } from './tap-device.ts';
 
 export interface LinkPort {
@@ -21,7 +20,10 @@ export interface LinkPortOptions extends QemuPortOptions {
   readonly system?: Partial<TapSystem>;
 }
 
-/** A port of QEMU's streams, or a TAP device, whose only link is there when this resolves. */
+/**
+ * A port of QEMU's streams, or a TAP device, whose only link is there when this resolves. When `onLink` throws, the device
+ * is closed, and this rejects with its error.
+ */
 export function openLinkPort(
   spec: LinkSpec,
   onLink: OnLink,
@@ -29,14 +31,34 @@ export function openLinkPort(
   options: LinkPortOptions = {},
 ): Promise<LinkPort> {
   return spec.kind === 'tap'
-    ? openTapPort(spec, onLink, options)
+    ? openTapPort(spec, onLink, names, options)
     : openQemuPort(spec, onLink, names, options);
 }
 
-async function openTapPort(spec: TapLinkSpec, onLink: OnLink, options: LinkPortOptions): Promise<LinkPort> {
-  checkFaults(spec.faults ?? {});
-  const { mtu, system } = options;
-  const link = await openTap(mtu === undefined ? { name: spec.name } : { name: spec.name, mtu }, system);
-  onLink(spec.faults === undefined ? link : faultyLink(link, spec.faults));
+async function openTapPort(
+  spec: TapLinkSpec,
+  onLink: OnLink,
+  names: LinkNames,
+  { mtu, system }: LinkPortOptions,
+): Promise<LinkPort> {
+  const withFaults = faultsOf(spec);
+  const { name } = spec;
+  // Moved to another namespace, a device leaves its name here to another.
+  if (!names.claim(name)) throw new Error(`tap:${name}: another link is called ${name}`);
+  let tap: TapLink;
+  try {
+    tap = await openTap(mtu === undefined ? { name } : { name, mtu }, system);
+  } catch (error) {
+    names.give(name);
+    throw error;
+  }
+  void tap.gone.then(() => names.give(name));
+  const link = withFaults(tap);
+  try {
+    onLink(link);
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
   return { spec, close: () => Promise.resolve() };
 }

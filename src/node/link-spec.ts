@@ -76,16 +76,14 @@ function parsePlace(text: string, place: string, options: readonly string[]): Li
 
 /** The faults among `words`, and the other options. */
 function takeFaults(text: string, words: string[]): { options: string[]; faults: FaultOptions | null } {
-  const said: FaultOptions[] = [];
+  let faults: FaultOptions | null = null;
   const options: string[] = [];
   try {
     for (const word of words) {
-      const [name, value] = nameAndValue(word);
-      const fault = readFaultOption(name, value);
-      if (fault === null) options.push(word);
-      else said.push(fault);
+      const said = readFaultOption(word, faults ?? {});
+      if (said === null) options.push(word);
+      else faults = said;
     }
-    const faults: FaultOptions | null = said.length === 0 ? null : Object.assign({}, ...said);
     if (faults !== null) checkFaults(faults);
     return { options, faults };
   } catch (error) {

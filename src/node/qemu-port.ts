@@ -3,9 +3,8 @@
 
 import type { NetConnectOpts, Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
-import { checkFaults } from '../link/fault-options.ts';
-import { faultyLink } from '../link/faults.ts';
 import type { Link } from '../link/link.ts';
+import { faultsOf } from './link-faults.ts';
 import type { StreamLinkSpec } from './link-spec.ts';
 import { QemuStreamLink } from './qemu-stream.ts';
 import { takeOverWorks } from './take-over.ts';
@@ -29,24 +28,38 @@ export interface QemuPort {
   close(): Promise<void>;
 }
 
-/** Names for links, unique among those that are up: qemu0, qemu1, ..., the lowest that is free. */
+/**
+ * Names for links, unique among those that are up. A guest's connection takes the lowest of qemu0, qemu1, ... that is
+ * free; a device brings its own, which may be one of those, so names of devices to come can be reserved.
+ */
 export class LinkNames {
   private readonly prefix: string;
-  private readonly taken = new Set<number>();
+  private readonly reserved: ReadonlySet<string>;
+  private readonly taken = new Set<string>();
 
-  constructor(prefix = 'qemu') {
+  /** take() gives none of `reserved`; they are for whoever claims them. */
+  constructor(prefix = 'qemu', reserved: Iterable<string> = []) {
     this.prefix = prefix;
+    this.reserved = new Set(reserved);
   }
 
   take(): string {
-    let n = 0;
-    while (this.taken.has(n)) n++;
-    this.taken.add(n);
-    return `${this.prefix}${n}`;
+    for (let n = 0; ; n++) {
+      const name = `${this.prefix}${n}`;
+      if (!this.reserved.has(name) && this.claim(name)) return name;
+    }
   }
 
+  /** Takes this very name; false when a link has it. */
+  claim(name: string): boolean {
+    if (this.taken.has(name)) return false;
+    this.taken.add(name);
+    return true;
+  }
+
+  /** The link of that name is gone. */
   give(name: string): void {
-    this.taken.delete(Number(name.slice(this.prefix.length)));
+    this.taken.delete(name);
   }
 }
 
@@ -74,7 +87,7 @@ export async function listenQemu(
   names: LinkNames = new LinkNames(),
   { onFull = () => {} }: QemuPortOptions = {},
 ): Promise<QemuPort> {
-  checkFaults(spec.faults ?? {});
+  const withFaults = faultsOf(spec);
   const canTakeOver = await takeOverWorks();
   const guests = new Set<Link>();
   const full = new FullNotice(placeText(spec), onFull);
@@ -85,7 +98,7 @@ export async function listenQemu(
       full.count();
       return;
     }
-    const link = newLink(spec, socket, names, canTakeOver, () => guests.delete(link));
+    const link = withFaults(newLink(socket, names, canTakeOver, () => guests.delete(link)));
     guests.add(link);
     onLink(link);
   });
@@ -154,8 +167,8 @@ export async function dialQemu(
   names: LinkNames = new LinkNames(),
   { signal }: QemuPortOptions = {},
 ): Promise<QemuPort> {
-  checkFaults(spec.faults ?? {});
-  const dialer = new Dialer(spec, onLink, names, await takeOverWorks());
+  const withFaults = faultsOf(spec);
+  const dialer = new Dialer(spec, (link) => onLink(withFaults(link)), names, await takeOverWorks());
   const onAbort = (): void => void dialer.close();
   if (signal?.aborted) onAbort();
   signal?.addEventListener('abort', onAbort);
@@ -210,7 +223,7 @@ class Dialer {
         socket.off('error', onError);
         socket.off('close', onClose);
         this.connecting = null;
-        this.onLink(newLink(this.spec, socket, this.names, this.canTakeOver, this.again));
+        this.onLink(newLink(socket, this.names, this.canTakeOver, this.again));
         resolve(null);
       });
     });
@@ -230,19 +243,12 @@ class Dialer {
   };
 }
 
-function newLink(
-  spec: StreamLinkSpec,
-  socket: Socket,
-  names: LinkNames,
-  canTakeOver: boolean,
-  onGone: () => void,
-): Link {
+function newLink(socket: Socket, names: LinkNames, canTakeOver: boolean, onGone: () => void): Link {
   const name = names.take();
-  const link = new QemuStreamLink(name, socket, canTakeOver, () => {
+  return new QemuStreamLink(name, socket, canTakeOver, () => {
     names.give(name);
     onGone();
   });
-  return spec.faults === undefined ? link : faultyLink(link, spec.faults);
 }
 
 function addressOf(spec: StreamLinkSpec): { path: string } | { host: string; port: number } {

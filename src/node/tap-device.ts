@@ -32,13 +32,19 @@ export interface TapDevice {
   readonly mtu: number;
 }
 
+/** What Linux takes for a TAP. */
+const [MIN_MTU, MAX_MTU] = [68, 65521];
+
 const HERE: TapSystem = { platform: process.platform, devicePath: '/dev/net/tun' };
 
 // <linux/if_tun.h>, <linux/sockios.h>, <linux/if.h>. PowerPC has other bits for an ioctl that writes.
-const TUNSETIFF = process.arch === 'ppc64' ? 0x800454ca : 0x400454ca;
+const WRITES = process.arch === 'ppc64' ? 0x80000000 : 0x40000000;
+const TUNSETIFF = WRITES + 0x454ca;
+const TUNSETOFFLOAD = WRITES + 0x454d0;
 const SIOCGIFMTU = 0x8921;
 const SIOCSIFMTU = 0x8922;
 const IFF_TAP_NO_PI = 0x1002;
+const NO_OFFLOADS = 0;
 const IFREQ_LEN = 40;
 const IFNAMSIZ = 16;
 const AF_INET = 2;
@@ -58,6 +64,8 @@ export async function openTapDevice(options: TapOptions, system: Partial<TapSyst
 async function opened({ name, mtu }: TapOptions, system: TapSystem): Promise<TapDevice> {
   const fault = tapNameFault(name);
   if (fault !== null) throw new Error(fault);
+  if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= MIN_MTU && mtu <= MAX_MTU))
+    throw new Error(`an MTU of ${mtu}: is no whole number from ${MIN_MTU} to ${MAX_MTU}`);
   if (system.platform !== 'linux')
     throw new Error(`TAP devices are opened on Linux, this is ${system.platform}`);
   const libc = await loadLibc(system.importKoffi);
@@ -68,6 +76,10 @@ async function opened({ name, mtu }: TapOptions, system: TapSystem): Promise<Tap
     // Native order, as C has it.
     new Uint16Array(request.buffer, request.byteOffset + IFNAMSIZ, 1)[0] = IFF_TAP_NO_PI;
     if (libc.ioctl(fd, TUNSETIFF, request) < 0) throw new Error(attachFault(errnoName(libc.errno())));
+    // A device that stays keeps what its last user asked for. After QEMU that is frames without checksums, and many
+    // segments in one frame.
+    if (libc.ioctl(fd, TUNSETOFFLOAD, NO_OFFLOADS) < 0)
+      throw new Error(`its offloads cannot be turned off: ${errnoName(libc.errno())}`);
     return { libc, fd, mtu: setMtu(libc, name, mtu) };
   } catch (error) {
     closeSync(fd);

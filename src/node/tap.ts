@@ -9,7 +9,8 @@
 // guest's receive path and does not wait, so a frame that is not taken is lost, as on a wire, and counted.
 //
 // The receive buffer is worked through from its front to its end, again and again, with a length before each frame: so
-// recall() finds the last ones. Its blocks are given back when the socket is closed and the device with it.
+// recall() finds the last ones, those of the round that the latest frame belongs to. Its blocks are given back when the
+// socket is closed and the device with it.
 
 import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -17,7 +18,7 @@ import { Account } from '../base/arena.ts';
 import { assert } from '../base/assert.ts';
 import { Region } from '../base/region.ts';
 import { eachFrame, PREFIX_LEN, RECEIVE_BUFFER_LEN } from '../link/framing.ts';
-import type { Link, LinkHost, LinkSink, ShowFrame } from '../link/link.ts';
+import type { Link, LinkHost, LinkLosses, LinkSink, ShowFrame } from '../link/link.ts';
 import { TransmitQueue } from '../link/transmit.ts';
 import { errnoName } from './libc.ts';
 import {
@@ -84,21 +85,31 @@ export class TapLink implements Link {
   private reason: string | null = null;
   /** close() was called: the sink is told nothing more. */
   private closedByUs = false;
+  /** The device is closed: the blocks are the arena's again. */
+  private isGone = false;
   private tellGone: () => void = () => {};
-  private readonly whenGone = new Promise<void>((resolve) => {
+  /** Resolves when the device is closed, whoever has closed it. */
+  readonly gone = new Promise<void>((resolve) => {
     this.tellGone = resolve;
   });
 
   private readonly account = new Account();
   private readonly batch = new Region();
-  /** Where the next frame is read to, less its prefix; and up to where there are frames of this round. */
+  /** Where the next frame is read to, less its prefix. */
   private readOff = 0;
+  /** Up to where there are frames of this round: `readOff`, unless the next one begins another. */
+  private framesEnd = 0;
   private firstLen = 0;
 
   constructor(name: string, device: TapDevice) {
     this.name = name;
     this.device = device;
     this.maxFrame = device.mtu + HEADERS;
+  }
+
+  get losses(): LinkLosses {
+    const { lostWhileDown, refused } = this.counters;
+    return { whileDown: lostWhileDown, refused };
   }
 
   attach(sink: LinkSink, host: LinkHost): void {
@@ -110,6 +121,7 @@ export class TapLink implements Link {
       throw new Error('the arena has no room for the receive buffer of another link');
     }
     this.readOff = receiveOff;
+    this.framesEnd = receiveOff;
     const { bytes } = host.arena.memory;
     const address = this.device.libc.addressOf(bytes);
     const buffer = (): Buffer =>
@@ -164,14 +176,14 @@ export class TapLink implements Link {
       closeSync(this.device.fd);
       this.tellGone();
     }
-    return this.whenGone;
+    return this.gone;
   }
 
   recall(show: ShowFrame): void {
-    if (this.attached === null) return;
+    if (this.attached === null || this.isGone) return;
     const { host, queue, receiveOff } = this.attached;
     const { memory } = host.arena;
-    eachFrame(memory, receiveOff, this.readOff, (off, len) => show('from-guest', memory, off, len));
+    eachFrame(memory, receiveOff, this.framesEnd, (off, len) => show('from-guest', memory, off, len));
     queue.recall((off, len) => show('to-guest', memory, off, len));
   }
 
@@ -216,9 +228,9 @@ export class TapLink implements Link {
     const { host, sink, receiveOff } = this.attached!;
     const at = this.readOff;
     host.arena.memory.view.setUint32(at, len);
-    const next = at + PREFIX_LEN + len;
-    const end = receiveOff + RECEIVE_BUFFER_LEN;
-    this.readOff = next + PREFIX_LEN + MAX_READ <= end ? next : receiveOff;
+    this.framesEnd = at + PREFIX_LEN + len;
+    const room = receiveOff + RECEIVE_BUFFER_LEN - this.framesEnd;
+    this.readOff = room >= PREFIX_LEN + MAX_READ ? this.framesEnd : receiveOff;
     this.counters.received++;
     sink.onFrame(at + PREFIX_LEN, len);
   }
@@ -248,6 +260,7 @@ export class TapLink implements Link {
   /** The device is closed: nothing reads or writes the link's blocks any more. */
   private readonly onClose = (): void => {
     this.reason ??= 'the device was closed';
+    this.isGone = true;
     const { host, queue, receiveOff } = this.attached!;
     queue.free();
     host.arena.give(receiveOff, RECEIVE_BUFFER_LEN, this.account);

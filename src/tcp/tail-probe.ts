@@ -53,7 +53,7 @@ export function noteProbe(tcb: Tcb, resent: boolean): void {
 
 /** An ACK has come, for whatever. RFC 8985 7.4.2. */
 export function probeAcked(tcb: Tcb, { ack, len, options }: Segment, work: AckWork): void {
-  const { recovery, congestion } = tcb;
+  const { recovery } = tcb;
   if (!recovery.probeOut || seqLt(ack, recovery.probeEnd)) return;
   if (recovery.probeWasResent && !work.dsack) {
     // The same again and nothing else: of a peer without D-SACK, that the probe was one too many.

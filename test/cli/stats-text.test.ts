@@ -58,7 +58,8 @@ test('flows, leases, links with frames and bytes, and each drop by its name', ()
 });
 
 test('a link that is bad on purpose: a line of what it did, zeros left out', () => {
-  const none = { lost: 0, duplicated: 0, reordered: 0, corrupted: 0, queueFull: 0, cutOff: 0, waiting: 0 };
+  const counted = { lost: 0, duplicated: 0, reordered: 0, corrupted: 0, queueFull: 0, noMemory: 0 };
+  const none = { ...counted, cutOff: 0, waiting: 0 };
   const text = statsText('usernet0', {
     ...idle,
     links: [
@@ -77,6 +78,25 @@ test('a link that is bad on purpose: a line of what it did, zeros left out', () 
     '  faults   qemu0: to the guest 90 passed, 3 lost, 7 dropped by a full queue, 1 cut off; ' +
       'from the guest 80 passed, 2 duplicated, 4 reordered, 1 corrupted, 6 waiting',
     '  link     qemu1 up: from the guest 0 frames, 0 bytes; to the guest 0 frames, 0 bytes',
+  ]);
+});
+
+test('what a link itself has lost is told with what it was sent', () => {
+  const seen = { up: true, framesIn: 5, bytesIn: 700, framesOut: 6, bytesOut: 8000 };
+  const text = statsText('network', {
+    ...idle,
+    links: [
+      { name: 'tap0', ...seen, losses: { whileDown: 3, refused: 0 } },
+      { name: 'tap1', ...seen, losses: { whileDown: 1, refused: 2 } },
+      { name: 'tap2', ...seen, losses: { whileDown: 0, refused: 0 } },
+    ],
+  });
+  const row = (name: string): string =>
+    `  link     ${name} up: from the guest 5 frames, 700 bytes; to the guest 6 frames, 8000 bytes`;
+  expect(text.split('\n').filter((line) => line.includes('link'))).toEqual([
+    `${row('tap0')}, 3 lost while it was down`,
+    `${row('tap1')}, 1 lost while it was down, 2 lost because the system did not take them`,
+    row('tap2'),
   ]);
 });
 

@@ -3,13 +3,16 @@
 
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Link, LinkSink } from '../../src/link/link.ts';
 import { NodeClock } from '../../src/node/clock.ts';
+import { loadLibc } from '../../src/node/libc.ts';
+import { openLinkPort } from '../../src/node/link-port.ts';
 import { createNodeNetwork } from '../../src/node/node-network.ts';
+import { LinkNames } from '../../src/node/qemu-port.ts';
 import { openTap } from '../../src/node/tap.ts';
 import { newHost } from '../support/link-bench.ts';
 import { byteStream, deferred, digest, digestOf, listen, udpEcho } from './support/host-servers.ts';
@@ -52,6 +55,7 @@ async function closeAll(): Promise<void> {
 describeWithTap('Linux behind a TAP link', ['socat', 'busybox', 'bash'], () => {
   describe.for([1500, 65520])('MTU %i', transferTests);
   describe('one guest', guestTests);
+  describe('a device that is there already', persistentTests);
   drainTests();
   refusalTests();
   commandLineTests();
@@ -173,6 +177,61 @@ function guestTests(): void {
   });
 }
 
+/** <linux/if_tun.h>: TAP without a header before each frame; and what QEMU asks for, TUN_F_CSUM, TSO4 and TSO6. */
+const [TUNSETIFF, TUNSETOFFLOAD] = [0x400454ca, 0x400454d0];
+const [IFF_TAP_NO_PI, ALL_OFFLOADS] = [0x1002, 7];
+
+/** As QEMU leaves a device that stays when its program ends. */
+async function usedByQemu(device: string): Promise<void> {
+  ip('tuntap', 'add', 'dev', device, 'mode', 'tap');
+  const libc = await loadLibc();
+  const fd = openSync('/dev/net/tun', constants.O_RDWR);
+  const request = Buffer.alloc(40);
+  request.write(device, 'latin1');
+  request.writeUInt16LE(IFF_TAP_NO_PI, 16);
+  expect(libc.ioctl(fd, TUNSETIFF, request)).toBe(0);
+  expect(libc.ioctl(fd, TUNSETOFFLOAD, ALL_OFFLOADS)).toBe(0);
+  closeSync(fd);
+}
+
+function persistentTests(): void {
+  afterEach(closeAll);
+
+  test('a device whose last user let Linux leave checksums and segments to it: they are Linux’s again', async () => {
+    const device = `utq${process.pid}`;
+    await usedByQemu(device);
+    const { network, guest } = await newBench(1500, { device });
+    const received = deferred<Awaited<ReturnType<typeof digestOf>>>();
+    const server = await listen((socket) => {
+      void digestOf(socket).then(received.resolve, received.reject);
+    });
+    const zeros = `head -c ${1 << 20} /dev/zero`;
+    await guest.run(`${zeros} | socat -u - TCP4:${GATEWAY}:${server.port},connect-timeout=3`);
+    expect(await within(5000, 'the end of the stream', received.promise)).toMatchObject({ length: 1 << 20 });
+    server.close();
+    // Not one frame with an unfinished checksum, or longer than the MTU allows.
+    expect(network.stats().drops).toEqual({});
+  });
+
+  test('a device that a network refuses can be opened again', async () => {
+    const name = `uto${process.pid}`;
+    ip('tuntap', 'add', 'dev', name, 'mode', 'tap');
+    try {
+      const network = createNodeNetwork({ mtu: 9000 });
+      open.push(network);
+      const spec = { kind: 'tap', name } as const;
+      const names = new LinkNames();
+      const refused = openLinkPort(spec, (link) => network.attach(link), names);
+      await expect(refused).rejects.toThrow('takes frames of 1518 bytes, mtu 9000 needs 9014');
+      await openLinkPort(spec, (link) => network.attach(link), names, { mtu: 9000 });
+      expect(network.stats().links).toMatchObject([{ name, up: true }]);
+      await closeAll();
+    } finally {
+      ip('link', 'del', name);
+    }
+  });
+}
+
 /** Counts the frames of each turn. */
 class TurnCounter implements LinkSink {
   readonly turns: number[] = [];
@@ -229,9 +288,9 @@ function refusalTests(): void {
     const link = await openTap({ name });
     await expect(openTap({ name })).rejects.toThrow(`tap:${name}: the device is in use`);
     await link.close();
-    await expect(openTap({ name, mtu: 70_000 })).rejects.toThrow(
-      `tap:${name}: the device refuses an MTU of 70000: EINVAL`,
-    );
+    // The range of MTUs that is documented is the kernel's.
+    for (const mtu of [68, 65_521]) await (await openTap({ name, mtu })).close();
+    await expect(openTap({ name, mtu: 65_522 })).rejects.toThrow(`tap:${name}: an MTU of 65522: is no`);
     expect(() => ip('link', 'show', name)).toThrow(/does not exist/);
     await expect(openTap({ name: 'lo' })).rejects.toThrow(
       'tap:lo: there is such a device, and it is no TAP of one queue',
@@ -241,19 +300,20 @@ function refusalTests(): void {
 
 function commandLineTests(): void {
   test('usernet run --link tap:NAME,delay=5ms: a guest, and the end when its device is deleted', async () => {
-    const [name, ns] = [`utr${process.pid}`, `usernet-run-${process.pid}`];
+    const name = `utr${process.pid}`;
+    const ns = `guest-${name}`;
     const command = [program, 'run', '--link', `tap:${name},delay=5ms`, '--net', 'user,mtu=4000'];
     const options: SpawnOptions = { detached: true, stdio: ['ignore', 'pipe', 'pipe'] };
     const run = new Process('usernet', spawn(process.execPath, command, options));
     const server = await listen((socket) => void byteStream(1 << 20, 3).pipe(socket));
     try {
       await run.output(/ready/, 10_000);
-      // What the banner says, with our names.
+      // What the banner says, as it is.
       const said = run.stderr
         .match(/^usernet: {3}ip .*$/gm)!
         .join('\n')
         .replaceAll('usernet: ', '');
-      const script = `${said.replaceAll('guest', ns)}
+      const script = `${said}
       ip netns exec ${ns} socat -u TCP4:${GATEWAY}:${server.port} - | ${MD5}
       ip -n ${ns} link show ${name} | grep -o 'mtu [0-9]*'
       ip -n ${ns} link del ${name}`;
@@ -268,4 +328,26 @@ function commandLineTests(): void {
       await once(spawn('ip', ['netns', 'del', ns]), 'close');
     }
   });
+
+  test('its only device cannot be attached: one line says why, exit status 1', async () => {
+    const preload = `data:text/javascript,${encodeURIComponent(NO_READING)}`;
+    const command = ['--import', preload, program, 'run', '--link', `tap:utf${process.pid}`];
+    const run = new Process('usernet', spawn(process.execPath, command, { detached: true }));
+    expect(await within(10_000, 'the end', run.exited)).toEqual({ code: 1, signal: null });
+    expect(run.stderr).toBe(`usernet: utf${process.pid}: no descriptor is left\n`);
+    expect(run.stdout).toMatch(/^network: up /);
+  });
 }
+
+/** Loaded before the program: no socket can be made of a descriptor, as when the process has too many. */
+const NO_READING = `
+  import net from 'node:net';
+  import { syncBuiltinESMExports } from 'node:module';
+  net.Socket = class extends net.Socket {
+    constructor(options) {
+      if (options?.onread !== undefined) throw new Error('no descriptor is left');
+      super(options);
+    }
+  };
+  syncBuiltinESMExports();
+`;

@@ -3,7 +3,7 @@ import { statsText } from '../../src/cli/stats-text.ts';
 import type { FlowStats, TcpFlowStats } from '../../src/network/stats.ts';
 import { NetworkBench, SocketRecord, to } from '../support/guest-bench.ts';
 import { pattern } from '../support/link-bench.ts';
-import { ACK, FIN, PSH, SYN, type TcpFields, tcp, udp } from '../support/raw-frames.ts';
+import { ACK, arp, DNS_MAC, FIN, PSH, SYN, type TcpFields, tcp, udp } from '../support/raw-frames.ts';
 import { RawBench } from '../support/raw-guest.ts';
 
 function only(bench: { network: { flows(): FlowStats[] } }): TcpFlowStats {
@@ -111,6 +111,20 @@ describe('network.flows()', () => {
     bench.sends(tcp({ ...said, seq: 1006, ack: ack! + 1, flags: ACK }));
     bench.clock.advance(20_000);
     expect(only(bench)).toMatchObject({ state: 'draining', queues: { toHost: 4 } });
+  });
+
+  test('what is not read because there is no connection yet is not back-pressure: a forward, a service', async () => {
+    const bench = new RawBench({ forwards: [{ proto: 'tcp', host: '2222', guest: '22' }] });
+    await bench.network.start();
+    bench.sends(arp(1, '10.0.2.15', '10.0.2.2'));
+    const client = bench.host.connects(to('127.0.0.1', 2222), to('192.0.2.9', 50_000))!;
+    client.gives('SSH-2.0');
+    bench.clock.advance(5);
+    expect(client.reading).toBe(false);
+    expect(only(bench)).toMatchObject({ state: 'SYN-SENT', bytesToGuest: 0, hostPaused: false });
+    const asked = new RawBench();
+    asked.sends(tcp({ sport: 5000, to: DNS_MAC, dst: '10.0.2.3', dport: 53, seq: 1000, flags: SYN }));
+    expect(only(asked)).toMatchObject({ state: 'SYN-RECEIVED', hostPaused: false });
   });
 
   test('a UDP flow', () => {

@@ -34,10 +34,10 @@ describe('where guests are', () => {
       { kind: 'tcp', host: '127.0.0.1', port: 7000, ...listening, faults: { delay: 1.5 } },
     ],
     [
-      'tcp:7000,seed=7,loss=2%,loss=3%',
+      'tcp:7000,seed=7,loss=2%',
       {
         ...{ kind: 'tcp', host: '127.0.0.1', port: 7000, ...listening },
-        faults: { seed: 7, loss: 0.03 },
+        faults: { seed: 7, loss: 0.02 },
       },
     ],
   ])('%s', (text, spec) => {
@@ -52,6 +52,7 @@ describe('where guests are', () => {
     ['tap:', 'the name of the device is missing'],
     ['tap:abcdefghij123456', 'the name of the device is longer than 15 characters'],
     ['tap:a/b', 'the name of the device has characters that no device has'],
+    ['tap:\u00e4', 'the name of the device has characters that are not supported: only visible ASCII is'],
     ['tap:tap0,server=off', 'there is no option "server" for a device'],
     [`unix:${'x'.repeat(108)}`, 'the path is longer than 107 bytes'],
     ['unix:a\0b', 'the path has a NUL in it'],
@@ -63,7 +64,8 @@ describe('where guests are', () => {
     ['unix:/a,server=off,reconnect=3601', 'reconnect=3601: is no number of seconds up to 3600'],
     ['unix:/a,reconnect=1', 'reconnect= needs server=off'],
     ['unix:/a,loss=101%', 'loss=101%: is no percentage from 0% to 100%, such as 1%'],
-    ['unix:/a,loss', 'loss=: is no percentage from 0% to 100%, such as 1%'],
+    ['unix:/a,loss', 'loss: needs a value, as in loss=1%'],
+    ['unix:/a,loss=1%,loss=2%', 'loss= is said twice'],
     ['tcp:7000,queue=8', 'queue= needs rate='],
     ['tcp:', 'ends in no port'],
     ['tcp:localhost', 'ends in no port'],

@@ -6,6 +6,7 @@ import { openLinkPort } from '../../src/node/link-port.ts';
 import { openTap } from '../../src/node/tap.ts';
 import { faultOf, type TapSystem } from '../../src/node/tap-device.ts';
 import { tapNameFault } from '../../src/node/tap-name.ts';
+import { fakeTap, SIOCSIFMTU } from '../support/fake-tap.ts';
 
 const never = (): Promise<unknown> => {
   throw new Error('koffi is not asked for');
@@ -27,7 +28,10 @@ const noKoffi = async (): Promise<unknown> => {
 function errorOf(name: string, system: Partial<TapSystem>, mtu?: number): Promise<string> {
   const options = mtu === undefined ? { name } : { name, mtu };
   return openTap(options, { platform: 'linux', importKoffi: never, ...system }).then(
-    () => 'none',
+    async (link) => {
+      await link.close();
+      return 'none';
+    },
     (error: Error) => error.message,
   );
 }
@@ -40,13 +44,21 @@ describe('a name that no device has', () => {
     ['a b', 'the name of the device has characters that no device has'],
     ['a:1', 'the name of the device has characters that no device has'],
     ['tap%d', 'the name of the device has characters that no device has'],
-    ['\u00e4', 'the name of the device has characters that no device has'],
     ['a\0', 'the name of the device has characters that no device has'],
     ['..', 'the name of the device has characters that no device has'],
   ])('%j', async (name, fault) => {
     expect(tapNameFault(name)).toBe(fault);
     expect(await errorOf(name, {})).toBe(`tap:${name}: ${fault}`);
   });
+
+  test.each(['\u00e4', 'a\x01b', 'net\u20ac0'])(
+    'one that a device could have, but not here: %j',
+    async (name) => {
+      const fault = 'the name of the device has characters that are not supported: only visible ASCII is';
+      expect(tapNameFault(name)).toBe(fault);
+      expect(await errorOf(name, {})).toBe(`tap:${name}: ${fault}`);
+    },
+  );
 
   test('one of 15 characters is none of these', () => {
     expect(tapNameFault('abcdefghij-._@5')).toBeNull();
@@ -83,6 +95,22 @@ describe('one line that says what is missing', () => {
   ])('errno %i', async (errno, fault) => {
     const system = { importKoffi: failing(errno), devicePath: '/dev/null' };
     expect(await errorOf('tap0', system)).toBe(`tap:tap0: ${fault}`);
+  });
+
+  test.each([1500.5, 67, 65_522, 2 ** 32 + 1500, Number.NaN, -1500])('an MTU of %d', async (mtu) => {
+    // Before anything is opened.
+    expect(await errorOf('tap0', { importKoffi: never }, mtu)).toBe(
+      `tap:tap0: an MTU of ${mtu}: is no whole number from 68 to 65521`,
+    );
+  });
+
+  test.each([
+    [1, 'no permission to change its MTU from 1500 to 9000'],
+    [22, 'the device refuses an MTU of 9000: EINVAL'],
+  ])('an MTU that the system refuses with %i', async (errno, fault) => {
+    const system = fakeTap((request) => (request === SIOCSIFMTU ? errno : 0));
+    expect(await errorOf('tap0', system, 9000)).toBe(`tap:tap0: ${fault}`);
+    expect(await errorOf('tap0', system, 1500)).toBe('none');
   });
 
   test('from --link too, and a fault out of its range is told before anything is opened', async () => {

@@ -7,6 +7,8 @@ import { openTap, type TapLink } from '../../../src/node/tap.ts';
 import { Process, within } from './processes.ts';
 
 export interface TapGuestOptions {
+  /** One that is there already; it goes with the guest. Absent: one is made. */
+  readonly device?: string;
   /** Attaches the link, or what it makes of it, to a network: `(link) => network.attach(link)`. */
   readonly attach: (link: Link) => void;
   /** 68..65521 bytes. */
@@ -62,8 +64,8 @@ export class TapGuest {
   /** The namespace is there and configured, the device in it and up, when this resolves. */
   static async open(options: TapGuestOptions): Promise<TapGuest> {
     const id = `${process.pid}x${++made}`;
-    const { mtu } = options;
-    const link = await openTap({ name: `ut${id}`, ...(mtu === undefined ? {} : { mtu }) });
+    const { mtu, device = `ut${id}` } = options;
+    const link = await openTap({ name: device, ...(mtu === undefined ? {} : { mtu }) });
     const guest = new TapGuest(`usernet-${id}`, link, options);
     try {
       options.attach(link);
