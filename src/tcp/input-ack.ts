@@ -167,8 +167,9 @@ function takeBlock(tcb: Tcb, left: number, right: number): void {
 function afterAck(tcb: Tcb, segment: Segment): void {
   const is = tcb.recovery;
   const { now } = work;
-  // An answer has come: there is nothing to probe for.
+  // An answer has come: there is nothing to probe for, or not yet.
   tcb.tlpDue = false;
+  tcb.tlpUnset = true;
   if (work.advanced) {
     recovery.undoByTimestamp(tcb, work);
     recovery.maybeForgetUndo(tcb);

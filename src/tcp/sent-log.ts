@@ -111,10 +111,11 @@ export class SentLog {
     this.count++;
   }
 
-  /** Record `i`, which is Lost or in flight, was sent again. */
+  /** Record `i` was sent again. What is Sacked is not, and stays what it is. */
   resend(i: number, now: Ms): void {
     const at = this.slot(i);
     const words = this.words!;
+    if (words[at + 2]! & Sent.Sacked) return;
     if (words[at + 2]! & Sent.Lost) this.lostBytes -= this.len(i);
     else this.unlink(at);
     words[at + 1] = now;

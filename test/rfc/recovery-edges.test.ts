@@ -1,6 +1,7 @@
 // Where a recovery ends, what undoes it, and what an ACK may cost: RFC 8985 6.2, 7.4.2, RFC 3708, 9937.
 
 import { describe, expect, test } from 'vitest';
+import { NEVER } from '../../src/base/clock.ts';
 import { pattern } from '../support/segment-bytes.ts';
 import { at, MSS, sacks, sent, tenOut } from '../support/segments-out.ts';
 import { established, type TcpPeer } from '../support/tcp-peer.ts';
@@ -47,6 +48,18 @@ describe('RFC 8985 7.4.2: what a tail loss probe has shown', () => {
     peer.clock.advance(100);
     sacks(peer, 13);
     expect(window(peer)[1]).toBe(after[1]);
+  });
+
+  // Seeds 37387, 51024 and 53220 of the simulation.
+  test('7.2: where anything has been SACKed there is no probe: the reordering timer and the other one see to it', () => {
+    const peer = tenOut({ queued: 10 });
+    expect(peer.tcb.tlpAt).toBeLessThan(NEVER);
+    peer.clock.advance(100);
+    sacks(peer, 7, [9, 10]);
+    expect(peer.tcb.tlpAt).toBe(NEVER);
+    peer.clock.advance(peer.tcb.rtt.rto);
+    expect(sent(peer)).not.toContain(9);
+    expect(peer.counters.tailLossProbes).toBe(0);
   });
 
   test('where one of the two was lost, the window is halved from what was out as the probe went', () => {

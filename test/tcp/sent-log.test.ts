@@ -31,8 +31,9 @@ class Model {
 
   resend(i: number): void {
     const record = this.records[i];
-    if (record === undefined || record.flags & Sent.Sacked) return;
+    if (record === undefined) return;
     this.log.resend(i, 0);
+    if (record.flags & Sent.Sacked) return;
     record.flags = Sent.Resent;
     record.order = ++this.sendings;
   }
