@@ -1,7 +1,7 @@
 /** Whole milliseconds on a monotonic scale that starts near zero when the clock is made. */
 export type Ms = number;
 
-/** Whole microseconds on the scale of Ms. */
+/** Microseconds on the scale of Ms. A clock says whole ones; what is computed from a rate may have a fraction. */
 export type Micros = number;
 
 /** A deadline that is off. */

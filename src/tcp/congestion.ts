@@ -8,7 +8,7 @@ export interface AckSample {
   readonly delivered: number;
   /** Bytes that were outstanding before it. */
   readonly flight: number;
-  /** Round trip of the newest of these bytes, ms; -1 where it is not known (RFC 6298 3, Karn's rule). */
+  /** Round trip of the newest of these bytes that were sent once (Karn's rule, RFC 6298 3), ms; -1 where there are none. */
   readonly rtt: Ms;
   /** Smoothed round trip, ms; 0 where nothing was measured yet. */
   readonly srtt: number;

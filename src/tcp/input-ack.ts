@@ -5,8 +5,19 @@ import { type Ms, NEVER } from '../base/clock.ts';
 import { Flag } from '../wire/tcp.ts';
 import { challenge } from './input.ts';
 import { detectByTime, endDsackRound, noteDelivered, widenReordering } from './rack.ts';
-import * as recovery from './recovery.ts';
-import { AckWork } from './recovery.ts';
+import {
+  AckWork,
+  adjustWindow,
+  detectByDuplicates,
+  forgetDuplicates,
+  lossFound,
+  maybeForgetUndo,
+  maybeLeave,
+  noteDuplicate,
+  pipe,
+  undoByDsack,
+  undoByTimestamp,
+} from './recovery.ts';
 import type { Segment } from './segment.ts';
 import { Sent } from './sent-log.ts';
 import { seqDiff, seqLeq, seqLt, seqMax } from './seq.ts';
@@ -29,7 +40,7 @@ export function processAck(tcb: Tcb, segment: Segment, now: Ms): boolean {
   begin(tcb, segment, now);
   const duplicate = isDuplicate(tcb, segment);
   if (seqLt(tcb.sndUna, ack)) takeNewAck(tcb, segment, now);
-  else if (duplicate && !tcb.sackPermitted) recovery.noteDuplicate(tcb, work);
+  else if (duplicate && !tcb.sackPermitted) noteDuplicate(tcb, work);
   if (tcb.state === 'CLOSED') return true;
   if (tcb.sackPermitted && segment.options.sackBlocks > 0) takeSack(tcb, segment);
   if (work.advanced || work.delivered > 0 || work.dsack) afterAck(tcb, segment);
@@ -43,7 +54,7 @@ function begin(tcb: Tcb, segment: Segment, now: Ms): void {
   work.now = now;
   work.delivered = 0;
   // What is only held back counts as sent: it is the window that limits.
-  work.flight = tcb.pacer?.isHolding ? Math.max(recovery.pipe(tcb), tcb.congestion.cwnd) : recovery.pipe(tcb);
+  work.flight = tcb.pacer?.isHolding ? Math.max(pipe(tcb), tcb.congestion.cwnd) : pipe(tcb);
   work.rtt = -1;
   work.srtt = tcb.rtt.srtt;
   work.advanced = false;
@@ -116,7 +127,7 @@ function forgetRecords(tcb: Tcb, ack: number): void {
   }
   if (tcb.sackPermitted) return;
   const counted = tcb.recovery.dupAcks;
-  recovery.forgetDuplicates(tcb, records);
+  forgetDuplicates(tcb, records);
   work.delivered = Math.max(0, work.delivered - (counted - tcb.recovery.dupAcks) * tcb.sendMss);
 }
 
@@ -143,7 +154,7 @@ function isDsack(segment: Segment, left: number, right: number): boolean {
 function takeDsack(tcb: Tcb, left: number, right: number): void {
   work.dsack = true;
   widenReordering(tcb);
-  recovery.undoByDsack(tcb, left, right, work.now);
+  undoByDsack(tcb, left, right, work.now);
 }
 
 /** Is [left, right) a block of what is out? RFC 2018 3, and nothing that was never sent. */
@@ -165,23 +176,23 @@ function takeBlock(tcb: Tcb, left: number, right: number): void {
 
 /** What the ACK means for what is lost, and for the congestion window. */
 function afterAck(tcb: Tcb, segment: Segment): void {
-  const is = tcb.recovery;
+  const { recovery } = tcb;
   const { now } = work;
   // An answer has come: there is nothing to probe for, or not yet.
   tcb.tlpDue = false;
   tcb.tlpUnset = true;
   if (work.advanced) {
-    recovery.undoByTimestamp(tcb, work);
-    recovery.maybeForgetUndo(tcb);
+    undoByTimestamp(tcb, work);
+    maybeForgetUndo(tcb);
   }
   // Not before: what one ACK reports together may have arrived in any order.
-  if (seqLt(is.fack, work.highest)) is.fack = work.highest;
+  if (seqLt(recovery.fack, work.highest)) recovery.fack = work.highest;
   probeAcked(tcb, segment, work);
-  const left = recovery.maybeLeave(tcb, now);
-  const lost = tcb.sackPermitted ? detectByTime(tcb, now) : recovery.detectByDuplicates(tcb, work);
-  if (is.log.lostBytes > 0) recovery.lossFound(tcb, work.delivered, now);
+  const left = maybeLeave(tcb, now);
+  const lost = tcb.sackPermitted ? detectByTime(tcb, now) : detectByDuplicates(tcb, work);
+  if (recovery.log.lostBytes > 0) lossFound(tcb, work.delivered, now);
   // The ACK that ends a recovery has set the window: it does not widen it as well.
-  if (!left || is.phase === 'recovery') recovery.adjustWindow(tcb, work, lost);
+  if (!left || recovery.phase === 'recovery') adjustWindow(tcb, work, lost);
   tcb.user.wantOutput();
 }
 
