@@ -103,7 +103,8 @@ export class Progress {
     const due = tcb.state !== 'TIME-WAIT' && !tcb.synAckHeld && (tcb.sendRing.length > 0 || isFinDue(tcb));
     if (!due) this.quietSince = -1;
     else if (this.quietSince < 0) this.quietSince = now;
-    const open = tcb.sndWnd >= Math.min(tcb.sendMss, tcb.sendRing.length);
+    // A FIN alone takes its place in the window, too.
+    const open = tcb.sndWnd >= Math.max(1, Math.min(tcb.sendMss, tcb.sendRing.length));
     const allowed = open ? 2 * tcb.rtt.rto + SLACK : MAX_PROBE_SILENCE;
     if (this.quietSince === now) this.allowed = allowed;
     else this.allowed = Math.max(this.allowed, allowed);
