@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { NEVER } from '../../src/base/clock.ts';
 import { pattern } from '../support/segment-bytes.ts';
 import { at, MSS, sacks, sent, tenOut } from '../support/segments-out.ts';
-import { established, type TcpPeer } from '../support/tcp-peer.ts';
+import { established, TcpPeer } from '../support/tcp-peer.ts';
 
 describe('RFC 8985 7.4.2: what a tail loss probe has shown', () => {
   function window({ tcb }: TcpPeer): number[] {
@@ -220,5 +220,74 @@ describe('what an ACK costs does not grow with what is out', () => {
     peer.check = () => {};
     for (let i = 0; i < 10; i++) says(blocks);
     expect(looked / 10).toBeLessThan(50);
+  });
+});
+
+describe('what SACK has said, and a timeout', () => {
+  test('RFC 6675 5.1: after the first it is used: what has arrived is not sent again', () => {
+    const peer = tenOut({ queued: 10 });
+    peer.clock.advance(100);
+    sacks(peer, 0, [3, 6]);
+    while (peer.counters.timeouts < 1) peer.clock.advance(50);
+    const again = sent(peer);
+    for (const next of [1, 2, 6, 8, 10]) {
+      peer.clock.advance(100);
+      sacks(peer, next, ...(next < 3 ? [[3, 6] as const] : []));
+      again.push(...sent(peer));
+    }
+    expect(again).toContain(6);
+    for (const arrived of [3, 4, 5]) expect(again).not.toContain(arrived);
+  });
+
+  test('RFC 2018 8: a second one forgets it all: the peer may have thrown it away', () => {
+    const peer = tenOut({ queued: 10 });
+    peer.clock.advance(100);
+    sacks(peer, 0, [1, 5]);
+    while (peer.counters.timeouts < 2) peer.clock.advance(100);
+    sent(peer);
+    peer.clock.advance(100);
+    sacks(peer, 1);
+    expect(sent(peer)).toContain(1);
+  });
+});
+
+describe('RFC 8985 7: the probe', () => {
+  test('7.3: is the last segment again where the window of the peer takes nothing new', () => {
+    const peer = tenOut({ queued: 30, windShift: -1, wnd: 10 * MSS });
+    peer.clock.advance(Math.ceil(2 * peer.tcb.rtt.srtt));
+    expect(sent(peer)).toEqual([9]);
+  });
+
+  test('7.2: comes after a second where no round trip is known', () => {
+    const { guest, host, clock, tcb, counters } = new TcpPeer({ sackPermitted: true });
+    guest.sendsSyn();
+    host.accepts();
+    guest.takesAll();
+    clock.advance(tcb.rtt.rto);
+    guest.takesAll();
+    guest.sends({});
+    tcb.congestion.cwnd = 10 * MSS;
+    expect(tcb.rtt.srtt).toBe(0);
+    host.gives(pattern(2 * MSS));
+    guest.takesAll();
+    clock.advance(999);
+    expect(counters.tailLossProbes).toBe(0);
+    clock.advance(1);
+    expect(counters.tailLossProbes).toBe(1);
+  });
+});
+
+describe('RFC 2883 4: a duplicate that lies in the second block', () => {
+  test('is one', () => {
+    const peer = tenOut({ queued: 10 });
+    sacks(peer, 0, [2, 6]);
+    sacks(peer, 0, [3, 4], [2, 6]);
+    expect(peer.tcb.recovery.reoWndMult).toBe(2);
+  });
+
+  test('is none where it was never sent', () => {
+    const peer = tenOut({ queued: 10 });
+    sacks(peer, 0, [100, 101], [99, 102]);
+    expect(peer.tcb.recovery.reoWndMult).toBe(1);
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { Rtt } from '../../src/tcp/rtt.ts';
 import { pattern, textOf } from '../support/segment-bytes.ts';
 import { established, TcpPeer } from '../support/tcp-peer.ts';
 
@@ -56,15 +57,31 @@ describe('RFC 6298: the retransmission timer', () => {
   });
 
   test("Karn's rule: a segment that was sent twice is not measured", () => {
-    const { guest, host, clock, tcb } = established();
-    const before = tcb.rtt.srtt;
-    host.gives('hello');
-    clock.advance(tcb.rtt.rto);
-    guest.takesAll();
-    clock.advance(1);
-    guest.sends({});
-    expect(tcb.sendRing.length).toBe(0);
-    expect(tcb.rtt.srtt).toBe(before);
+    // One segment, and two of which one was sent twice: an ACK of both measures neither.
+    for (const bytes of [5, 2 * 1460]) {
+      const { guest, host, clock, tcb } = new TcpPeer();
+      guest.sendsSyn();
+      host.accepts();
+      guest.takesAll();
+      clock.advance(80);
+      guest.sends({});
+      const { srtt, rto } = tcb.rtt;
+      expect(srtt).toBe(80);
+      host.gives(pattern(bytes));
+      clock.advance(rto);
+      guest.takesAll();
+      clock.advance(1);
+      guest.sends({});
+      expect(tcb.sendRing.length).toBe(0);
+      // RFC 6298 5.7: and the timeout stays backed off until there is a sample.
+      expect([tcb.rtt.srtt, tcb.rtt.rto]).toEqual([80, 2 * rto]);
+    }
+  });
+
+  test('RFC 6298 4: the variance term is no less than a tick of the clock', () => {
+    const rtt = new Rtt();
+    for (let i = 0; i < 300; i++) rtt.sample(1500);
+    expect(rtt.rto).toBe(1501);
   });
 
   test('2.2, 2.3: round trips make the RTO, never under 200 ms', () => {
@@ -257,6 +274,22 @@ describe('congestion window', () => {
     }
     expect(tcb.congestion.cwnd).toBe(before);
   });
+});
+
+test('RFC 6582 3.2 step 2: duplicates of what a timeout has recovered begin no fast retransmit', () => {
+  const { guest, host, clock, tcb, counters } = established();
+  host.gives(pattern(5 * 1460));
+  guest.takesAll();
+  clock.advance(tcb.rtt.rto);
+  expect(counters.timeouts).toBe(1);
+  guest.takesAll();
+  const all = 1 + 5 * 1460;
+  guest.sends({ ack: all });
+  expect(tcb.recovery.phase).toBe('open');
+  host.gives(pattern(2 * 1460));
+  expect(guest.takesAll().length).toBeGreaterThan(0);
+  for (let i = 0; i < 4; i++) guest.sends({ ack: all });
+  expect(counters.fastRetransmits).toBe(0);
 });
 
 describe('a link without room', () => {

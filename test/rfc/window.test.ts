@@ -314,3 +314,13 @@ describe('a window that opens little by little', () => {
     expect([counters.retransmits, counters.retransmittedBytes]).toEqual([0, 0]);
   });
 });
+
+test('RFC 9293 3.10.7.4 fifth: text that is partly new, but older than what said the window last, does not say it again', () => {
+  const { guest, host, tcb } = established();
+  guest.sends({ data: '0123456789' });
+  guest.sends({ wnd: 300 });
+  expect(tcb.sndWnd).toBe(300 << tcb.sndWindShift);
+  guest.sends({ seq: 5, data: '456789abcde', wnd: 200 });
+  expect(host.takes()).toBe('0123456789abcde');
+  expect(tcb.sndWnd).toBe(300 << tcb.sndWindShift);
+});

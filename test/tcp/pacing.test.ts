@@ -65,6 +65,16 @@ describe('on a way of 4 ms with a window of forty segments', () => {
     expect(mostWithin(at, 1000)).toBeLessThanOrEqual(18);
   });
 
+  test('in slow start it is spread over half of one: twice the window in a round trip', () => {
+    const peer = withWindow(4, 40);
+    Object.assign(peer.tcb.congestion, { ssthresh: 1 << 30 });
+    peer.host.gives(pattern(100 * MSS));
+    const at = departures(peer, 4);
+    expect(at.length).toBe(40);
+    expect(at.at(-1)).toBeGreaterThan(1500);
+    expect(at.at(-1)).toBeLessThan(2000);
+  });
+
   test('ACKs that come evenly hold nothing back', () => {
     const peer = withWindow(4, 40);
     peer.host.gives(pattern(300 * MSS));
