@@ -4,7 +4,7 @@
 // shows it when a test fails, and kills what is left of them, whatever happens to the tests.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterEach } from 'vitest';
@@ -150,6 +150,8 @@ export class Lab {
   /** Copies `file` into the folder, once; returns the copy's path. */
   copy(file: string): string {
     const copy = this.path(basename(file));
+    // Another guest may be reading it just now.
+    if (existsSync(copy)) return copy;
     copyFileSync(file, copy);
     this.giveAway(copy, 0o600);
     return copy;
