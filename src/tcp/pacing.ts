@@ -36,8 +36,7 @@ export class Pacer {
   /** Bytes that may be sent now; below zero after the last segment of a burst. */
   budget: number;
   filledAt: Micros;
-  /** Something would have been sent if the budget had allowed it, and output() is to come again, so much late at most. */
-  isHolding = false;
+  /** How late output() may come again for what is held back and lose nothing by it; 0: nothing is held back. */
   slack: Micros = 0;
   /** For what is due within a millisecond; later it is tcb.paceAt. */
   readonly timer: FineTimer;
@@ -46,6 +45,11 @@ export class Pacer {
     this.budget = firstBurst(tcb);
     this.filledAt = now;
     this.timer = new FineTimer(tcb.env.timers, () => tcb.user.wantOutput());
+  }
+
+  /** Something would have been sent if the budget had allowed it. */
+  get isHolding(): boolean {
+    return this.slack > 0;
   }
 }
 
@@ -67,7 +71,6 @@ export function fillBudget(tcb: Tcb): void {
   // A first burst is more, and stays.
   if (filled > pacer.budget) pacer.budget = filled;
   pacer.filledAt = now;
-  pacer.isHolding = false;
   pacer.slack = 0;
   tcb.paceAt = NEVER;
 }
@@ -93,7 +96,6 @@ export function holdBack(tcb: Tcb): void {
   const at = Math.ceil(pacer.filledAt + wait);
   // The alarm is fine enough for waiting long, and leaves the CPU alone.
   const isLong = wait >= ALARM_MICROS;
-  pacer.isHolding = true;
   pacer.slack = isLong ? ALARM_MICROS : BURST_MICROS;
   tcb.paceAt = isLong ? Math.ceil(at / 1000) : NEVER;
   if (!isLong) pacer.timer.arm(at);

@@ -3,7 +3,7 @@
 // One Tcb is one connection of a guest. We are the other end of it: not a relay of segments but a full endpoint of RFC
 // 9293 that stands in for whatever the guest talks to. nat/ joins it to a host socket, guest/ uses the same code from
 // the other side. TCP here knows no Ethernet, no socket and no clock: segments come in through segmentArrives(), go out
-// through SegmentOut, time is an argument, and what it has to tell its user goes through TcpUser.
+// through SegmentOut, time is an argument (but for pacing.ts), and what it has to tell its user goes through TcpUser.
 //
 // Bytes. Each direction has one ring in the arena (base/ring.ts).
 //   guest -> host  A segment's payload is copied once, into `recvRing`, in order or not: out-of-order bytes are written
