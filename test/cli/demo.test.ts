@@ -55,7 +55,8 @@ describe('usernet demo', () => {
       .toString()
       .split('\n');
     expect(lines.length).toBeGreaterThan(5000);
-    expect(lines.filter((line) => /bad|incorrect|malformed/i.test(line))).toEqual([]);
+    // A word, not two or three digits: 0xbad9 is as good a checksum as any.
+    expect(lines.filter((line) => /\bbad\b|incorrect|malformed/i.test(line))).toEqual([]);
   });
 
   testWith('tshark', 'its capture is one that tshark reads without a complaint', () => {
