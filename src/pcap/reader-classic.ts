@@ -11,7 +11,7 @@ import {
   RECORD_HEADER_LEN,
   UNITS,
 } from './format.ts';
-import type { CaptureFormat, ReaderOutput } from './reader-output.ts';
+import type { FormatReader, ReaderOutput } from './reader-output.ts';
 
 /** Version of DG/UX's tcpdump, which has the lengths in the order of versions before 2.3. */
 const DG_UX_MAJOR = 543;
@@ -19,7 +19,7 @@ const DG_UX_MAJOR = 543;
 /** Which of a record's two lengths comes first. `guess`: version 2.3 has been written both ways. */
 type LengthOrder = 'captured' | 'wire' | 'guess';
 
-export class ClassicFormat implements CaptureFormat {
+export class ClassicFormat implements FormatReader {
   readonly passingAt = -1;
   needed = FILE_HEADER_LEN;
   private readonly output: ReaderOutput;

@@ -5,7 +5,7 @@ import type { Memory } from '../base/memory.ts';
 import { Block, BYTE_ORDER_MAGIC, MAX_SNAP_LEN, MIN_BLOCK_LEN, Option } from './format.ts';
 import { type CaptureSource, NO_COMMENTS } from './frames.ts';
 import { Options, padded } from './reader-options.ts';
-import type { CaptureFormat, ReaderOutput } from './reader-output.ts';
+import type { FormatReader, ReaderOutput } from './reader-output.ts';
 import { CaptureTime, DEFAULT_RESOLUTION } from './reader-time.ts';
 
 /** Longest block that we need whole: the largest frame, and 768 KiB for its options. */
@@ -21,7 +21,7 @@ const SIMPLE_FIELDS = 4;
 const HEAD = 8;
 const TRAILER = 4;
 
-export class NgFormat implements CaptureFormat {
+export class NgFormat implements FormatReader {
   readonly unit: string = 'block';
   needed = MIN_BLOCK_LEN;
   passingAt = -1;

@@ -25,7 +25,7 @@ export interface ReaderOutput {
 }
 
 /** A reader of one of the formats. */
-export interface CaptureFormat {
+export interface FormatReader {
   /** What the file is made of, for messages: `record`. */
   readonly unit: string;
   /** After take(): how many bytes from where it stopped it has to see to get further, at least. */

@@ -9,7 +9,7 @@ import { type Memory, memoryOver } from '../base/memory.ts';
 import type { CaptureDamage, CaptureFrame, CaptureSource, KeptFrame } from './frames.ts';
 import { ClassicFormat } from './reader-classic.ts';
 import { NgFormat } from './reader-ng.ts';
-import { type CaptureFormat, FrameSlot, type ReaderOutput } from './reader-output.ts';
+import { type FormatReader, FrameSlot, type ReaderOutput } from './reader-output.ts';
 
 const MAGIC_LEN = 4;
 const MIN_BUFFER_LEN = 4096;
@@ -28,7 +28,7 @@ const COMPRESSED: readonly (readonly [beginning: number, mask: number, by: strin
  */
 export class CaptureReader {
   private readonly output: ReaderOutput;
-  private format: CaptureFormat | null = null;
+  private format: FormatReader | null = null;
   /** Bytes of the file that were pushed before the current call. */
   private position = 0;
   /** The beginning of a record that is not whole: [0, heldLen) of `held`, from `heldAt` of the file. */
@@ -67,7 +67,7 @@ export class CaptureReader {
     return output.damage;
   }
 
-  private cutOff(format: CaptureFormat): CaptureDamage | null {
+  private cutOff(format: FormatReader): CaptureDamage | null {
     const offset = format.passingAt >= 0 ? format.passingAt : this.heldAt;
     if (this.heldLen === 0 && format.passingAt < 0) return null;
     const place = this.position - offset;
