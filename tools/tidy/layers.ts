@@ -22,8 +22,9 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     ...['base', 'wire', 'host', 'pcap', 'tcp', 'link', 'switch', 'ip'],
     ...['services', 'guest', 'nat'],
   ],
+  replay: ['base', 'wire', 'host', 'pcap', 'link', 'network'],
   node: ['base', 'wire', 'host', 'pcap', 'link', 'network'],
-  cli: ['base', 'wire', 'pcap', 'link', 'guest', 'network', 'node'],
+  cli: ['base', 'wire', 'pcap', 'link', 'guest', 'network', 'replay', 'node'],
 };
 
 const CORE = Object.keys(LAYERS).filter((folder) => folder !== 'node' && folder !== 'cli');
