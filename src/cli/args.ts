@@ -30,6 +30,8 @@ export interface Command {
   readonly notes: readonly string[];
   /** What stands for the words after the options, if they are allowed: `COMMAND`. */
   readonly rest?: string;
+  /** Options may follow those words too: they are no command line of somebody else's. */
+  readonly mixed?: true;
   /** Resolves to the exit status. */
   run(args: Args): Promise<number>;
 }
@@ -61,6 +63,7 @@ export class Args {
 /** `words` by the command's table. Throws a UsageError that names what is wrong. */
 export function parseArgs(command: Command, words: readonly string[]): Args {
   const values = new Map<string, string[]>();
+  const rest: string[] = [];
   let i = 0;
   while (i < words.length) {
     const text = words[i]!;
@@ -68,10 +71,12 @@ export function parseArgs(command: Command, words: readonly string[]): Args {
       i++;
       break;
     }
-    if (!text.startsWith('-') || text === '-') break;
-    i += 1 + option(command, text, words[i + 1], values);
+    const isWord = !text.startsWith('-') || text === '-';
+    if (isWord && command.mixed !== true) break;
+    if (isWord) rest.push(text);
+    i += isWord ? 1 : 1 + option(command, text, words[i + 1], values);
   }
-  const rest = words.slice(i);
+  rest.push(...words.slice(i));
   if (rest.length > 0 && command.rest === undefined) {
     throw new UsageError(
       `${rest[0]}: ${command.name} takes no such argument; see usernet ${command.name} --help`,

@@ -21,7 +21,11 @@ async function main(words: readonly string[]): Promise<number> {
   if (first === 'help' || first === '--help' || first === '-h') return printed(helpFor(rest[0]));
   const command = commandNamed(first);
   const own = rest.slice(0, rest.includes('--') ? rest.indexOf('--') : rest.length);
-  if (own[0] === '--help' || own[0] === '-h' || (command.rest === undefined && own.includes('--help'))) {
+  if (
+    own[0] === '--help' ||
+    own[0] === '-h' ||
+    ((command.rest === undefined || command.mixed) && own.includes('--help'))
+  ) {
     return printed(commandHelp(command));
   }
   return command.run(parseArgs(command, rest));
