@@ -4,14 +4,14 @@
 import { type Endpoint, formatEndpoint, formatIpv4Word, ipv4Addr } from '../base/addr.ts';
 import { EmbeddedGuest, type Lease } from '../guest/guest.ts';
 import type { GuestClose } from '../guest/tcp-socket.ts';
-import { captureLink } from '../link/capture.ts';
 import { createPair } from '../link/pair.ts';
 import type { Network } from '../network/network.ts';
 import { createNodeNetwork } from '../node/node-network.ts';
-import { PcapFile } from '../node/pcap-file.ts';
+import type { PcapFile } from '../node/pcap-file.ts';
 import { NodeRandom } from '../node/random.ts';
 import { type Args, type Command, UsageError } from './args.ts';
 import { watchLink } from './bugs.ts';
+import { openCaptures } from './capture-file.ts';
 import { DemoHost, Payload } from './demo-host.ts';
 import { download, upload } from './demo-http.ts';
 import { DemoScreen, rate, type Screen, time } from './demo-screen.ts';
@@ -37,13 +37,16 @@ const FIRST_LEASE = '10.0.2.15';
 export const demo: Command = {
   name: 'demo',
   summary: 'show it all in this process, in a few seconds',
-  usage: ['demo [--size MIB] [--pcap FILE | --no-pcap]'],
+  usage: ['demo [--size MIB] [--pcap FILE[,OPTION=VALUE...] ... | --no-pcap]'],
   options: [
     { name: 'size', value: 'MIB', help: `Mebibytes to move in each direction. Default ${DEFAULT_SIZE}.` },
     {
       name: 'pcap',
       value: 'FILE',
-      help: `Where the capture goes: the first ${SNAP_LEN} bytes of each frame. Default ${DEFAULT_PCAP}.`,
+      many: true,
+      help:
+        `Where the capture goes: the first ${SNAP_LEN} bytes of each frame. Default ${DEFAULT_PCAP}. Takes the options ` +
+        'that usernet run has for it, such as FILE,snaplen=65535.',
     },
     { name: 'no-pcap', help: 'No capture.' },
   ],
@@ -57,32 +60,30 @@ export const demo: Command = {
 export async function runDemo(args: Args, out: Screen = process.stdout): Promise<number> {
   const payload = new Payload(sizeOf(args));
   if (args.has('pcap') && args.has('no-pcap')) throw new UsageError('--no-pcap: not together with --pcap');
-  const path = args.has('no-pcap') ? null : (args.one('pcap') ?? DEFAULT_PCAP);
-  const capture = path === null ? null : new PcapFile(path, { snapLen: SNAP_LEN, onError: say });
-  // Also when a bug ends the program.
-  process.once('exit', () => capture?.flushSync());
+  const said = args.has('pcap') ? args.all('pcap') : [DEFAULT_PCAP];
+  const captures = openCaptures(args.has('no-pcap') ? [] : said, { snapLen: SNAP_LEN });
   const host = await DemoHost.start(payload);
   const network = createNodeNetwork({});
   const pair = createPair('demo0', MAX_FRAME);
   const screen = new DemoScreen(out);
   try {
     await network.start();
-    network.attach(capture === null ? pair.link : captureLink(pair.link, capture));
+    network.attach(captures.wrap(pair.link));
     watchLink(pair.link);
     const guest = new EmbeddedGuest({ host: network, random: new NodeRandom(), link: pair.peer });
     const run = new DemoRun({ network, guest, host, payload, screen });
     const failed = await run.all();
     guest.close();
     await network.close();
-    await capture?.close();
+    await captures.close();
     const clean = failed === null ? run.checkClean() : null;
-    if (capture !== null && path !== null) screen.step('capture', captureText(path, capture));
+    for (const file of captures.files) screen.step('capture', captureText(file));
     if (failed === null && clean === null) return 0;
     say(`demo: ${failed ?? clean}`);
     return 1;
   } finally {
     await network.close();
-    await capture?.close();
+    await captures.close();
     host.close();
   }
 }
@@ -96,9 +97,9 @@ function sizeOf(args: Args): number {
   return size;
 }
 
-function captureText(path: string, capture: PcapFile): string {
-  const lost = capture.lost === 0 ? '' : `, ${capture.lost} could not be written`;
-  return `${path}: ${capture.frames} frames, the first ${SNAP_LEN} bytes of each${lost}; try tcpdump -nr ${path}`;
+function captureText({ path, frames, lost, snapLen }: PcapFile): string {
+  const unwritten = lost === 0 ? '' : `, ${lost} could not be written`;
+  return `${path}: ${frames} frames, the first ${snapLen} bytes of each${unwritten}; try tcpdump -nr ${path}`;
 }
 
 interface DemoParts {

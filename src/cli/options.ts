@@ -16,10 +16,20 @@ export const NET_OPTION: OptionSpec = {
     'and mtu=BYTES, 68 to 65521. A comma in a value is doubled. hostfwd without a host address binds 127.0.0.1.',
 };
 
+const PCAP_OPTIONS =
+  'Options follow behind commas; a comma in FILE or in a value is doubled. format=pcap or format=pcapng: without it the ' +
+  'ending says, .pcapng or another; pcapng also has the names of links, directions, and of a frame that was dropped ' +
+  'the reason as a comment. snaplen=BYTES: keep no more of each frame. precision=nano instead of micro. link=NAME ' +
+  '(again for more): only frames of this link, such as qemu0; one between two guests is there twice, from the one and ' +
+  "to the other. filter=EXPRESSION: only frames that match, in tcpdump's words, such as filter='tcp port 80'. " +
+  'size=BYTES, or 100K, 10M, 1G: no file grows longer; there recording ends, or with files=NUMBER (2 to 1000) goes on ' +
+  'in FILE with .1, .2 and so on before its ending, then in FILE again: a ring of so many, each a whole capture.';
+
 export const PCAP_OPTION: OptionSpec = {
   name: 'pcap',
   value: 'FILE',
-  help: 'Write every frame of every link to FILE, which only its owner may read, for tcpdump and Wireshark.',
+  many: true,
+  help: `Write the frames of every link to FILE, which only its owner may read, for tcpdump and Wireshark. ${PCAP_OPTIONS}`,
 };
 
 export const STATS_OPTION: OptionSpec = {

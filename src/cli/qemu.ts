@@ -10,7 +10,7 @@ import type { NetworkEvents } from '../network/events.ts';
 import { LinkNames, listenQemu, type OnLink, type QemuPort } from '../node/qemu-port.ts';
 import { type Args, type Command, UsageError } from './args.ts';
 import { networkLines } from './banner.ts';
-import { openCapture } from './capture-file.ts';
+import { openCaptures } from './capture-file.ts';
 import {
   NET_OPTION,
   netOption,
@@ -35,7 +35,7 @@ export const qemu: Command = {
   summary: 'run a QEMU command with its user networking replaced',
   usage: [
     "qemu [--net 'user,...'] [--resolver ADDRESS[:PORT] ...]",
-    '    [--pcap FILE] [--stats text|json]',
+    '    [--pcap FILE[,OPTION=VALUE...] ...] [--stats text|json]',
     '    -- qemu-system-x86_64 ...',
   ],
   options: [NET_OPTION, RESOLVER_OPTION, PCAP_OPTION, STATS_OPTION],
@@ -59,9 +59,9 @@ async function qemuCommand(args: Args): Promise<number> {
   let networks: Networks | null = null;
   const relay = new SignalRelay(() => networks?.print());
   const plan = planQemu(args.rest, base, (index) => join(folder, `${index}.sock`));
-  const capture = openCapture(args.one('pcap'));
+  const captures = openCaptures(args.all('pcap'));
   const format = statsFormat(args);
-  networks = new Networks({ format: format ?? 'text', wrap: capture.wrap, events: EVENTS });
+  networks = new Networks({ format: format ?? 'text', wrap: captures.wrap, events: EVENTS });
   try {
     for (const network of plan.networks) {
       await networks.open({ ...network, config: withResolvers(network.config, args) });
@@ -71,7 +71,7 @@ async function qemuCommand(args: Args): Promise<number> {
     if (format !== null) networks.print();
     return status;
   } finally {
-    const closed = await within(CLOSE_MS, Promise.all([networks.close(), capture.close()]));
+    const closed = await within(CLOSE_MS, Promise.all([networks.close(), captures.close()]));
     if (!closed) setTimeout(() => process.exit(), 100).unref();
   }
 }

@@ -6,7 +6,7 @@ import { type LinkSpec, parseLinkSpec } from '../node/link-spec.ts';
 import { LinkNames } from '../node/qemu-port.ts';
 import { type Args, type Command, UsageError } from './args.ts';
 import { linkLines, MAC_LINE, networkLines } from './banner.ts';
-import { openCapture } from './capture-file.ts';
+import { openCaptures } from './capture-file.ts';
 import { End, isAwaited } from './end.ts';
 import { about } from './errors.ts';
 import {
@@ -33,7 +33,7 @@ export const run: Command = {
   usage: [
     'run --link LINK [--link LINK ...]',
     "    [--net 'user,...'] [--isolated] [--resolver ADDRESS[:PORT] ...]",
-    '    [--pcap FILE] [--stats text|json]',
+    '    [--pcap FILE[,OPTION=VALUE...] ...] [--stats text|json]',
   ],
   options: [
     LINK_OPTION,
@@ -61,9 +61,9 @@ async function runCommand(args: Args): Promise<number> {
   const { config: said, notes } = netOption(args);
   const config = withResolvers(said, args);
   const settings = parseConfig(config);
-  const capture = openCapture(args.one('pcap'));
+  const captures = openCaptures(args.all('pcap'));
   const end = new End(specs);
-  const options = { format: statsFormat(args) ?? 'text', wrap: capture.wrap, events: end.events } as const;
+  const options = { format: statsFormat(args) ?? 'text', wrap: captures.wrap, events: end.events } as const;
   const serving = args.has('isolated') ? new Isolated(config, options) : new Shared(config, options);
   onSignals({ onEnd: end.now, onStats: () => serving.print() });
   const ports: LinkPort[] = [];
@@ -89,7 +89,7 @@ async function runCommand(args: Args): Promise<number> {
     await end.come();
   } finally {
     end.now();
-    const parts = [...ports, serving, capture];
+    const parts = [...ports, serving, captures];
     await within(CLOSE_MS, Promise.all(parts.map((part) => part.close())));
     // For what took longer, and for the name of a --link that is being looked up: that cannot be called off.
     setTimeout(() => process.exit(), 100).unref();

@@ -9,7 +9,7 @@
 import { type Endpoint, formatIpv4Word, ipv4Addr, type Mac } from '../base/addr.ts';
 import { Account } from '../base/arena.ts';
 import type { Ms } from '../base/clock.ts';
-import { DropCounters } from '../base/drop.ts';
+import { type Drop, DropCounters } from '../base/drop.ts';
 import { Ipv4Output, Route } from '../ip/output.ts';
 import { Reassembly } from '../ip/reassembly.ts';
 import { sendUdp } from '../ip/udp-ports.ts';
@@ -219,9 +219,11 @@ export class EmbeddedGuest implements LinkSink, SocketOwner, UdpOwner {
 
   // LinkSink
 
-  onFrame(off: number, len: number): void {
+  onFrame(off: number, len: number): Drop {
     this.framesIn++;
-    this.drops.verdict(this.input.onFrame(off, len, this.turn.now));
+    const verdict = this.input.onFrame(off, len, this.turn.now);
+    this.drops.verdict(verdict);
+    return verdict;
   }
 
   onLinkWritable(): void {

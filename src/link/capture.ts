@@ -1,23 +1,42 @@
 // A link around a link that shows every frame to a recorder: frames from the guest before the network sees them, frames
-// for the guest when the link has taken them, so that a capture has a question before its answer. The link writes to
+// for the guest when the link has taken them, so that a capture has a question before its answer. What the network makes
+// of a frame from the guest is known only when it has answered, so the recorder hears of it later. The link writes to
 // where it always does, no byte is moved for being watched.
 
+import { Drop } from '../base/drop.ts';
 import type { Memory } from '../base/memory.ts';
 import type { FaultStats } from './fault-stats.ts';
 import type { Direction, Link, LinkHost, LinkLosses, LinkSink, ShowFrame } from './link.ts';
 
-/** Keeps frames. One recorder may serve several links, of several networks. */
+/** Keeps frames of one link, or of several that it does not tell apart. */
 export interface FrameRecorder {
   /**
    * The frame at [off, off+len) of `memory`, lent for the call, at `wallMs` milliseconds since 1970. Called inside a
    * turn: must not call back into the link, and must not throw.
    */
   record(direction: Direction, memory: Memory, off: number, len: number, wallMs: number): void;
+
+  /**
+   * What became of the frame from the guest that was recorded last, see LinkSink.onFrame. Frames for guests, its answers
+   * among them, may have been recorded since. Does not come for a frame over which the network threw. As for record():
+   * must not call back into the link, and must not throw.
+   */
+  verdict?(drop: Drop): void;
 }
 
-/** `link`, with `recorder` told of its frames. Attach the result instead of `link`. */
-export function captureLink(link: Link, recorder: FrameRecorder): Link {
-  return new Capture(link, recorder);
+/** Keeps frames and tells links apart, of one network or several: node/pcap-file.ts. */
+export interface LinkRecorder {
+  /** What keeps the frames of `link`, or null where none of them is wanted. */
+  recorderOf(link: Link): FrameRecorder | null;
+}
+
+/**
+ * `link`, with `recorder` told of its frames. Attach the result instead of `link`. It is `link` itself where none of its
+ * frames is wanted.
+ */
+export function captureLink(link: Link, recorder: FrameRecorder | LinkRecorder): Link {
+  const own = 'recorderOf' in recorder ? recorder.recorderOf(link) : recorder;
+  return own === null ? link : new Capture(link, own);
 }
 
 class Capture implements Link, LinkSink {
@@ -83,9 +102,11 @@ class Capture implements Link, LinkSink {
     this.inner.recall?.(show);
   }
 
-  onFrame(off: number, len: number): void {
+  onFrame(off: number, len: number): Drop {
     this.record('from-guest', off, len);
-    this.sink?.onFrame(off, len);
+    const verdict = this.sink?.onFrame(off, len) ?? Drop.None;
+    this.recorder.verdict?.(verdict);
+    return verdict;
   }
 
   onLinkWritable(): void {

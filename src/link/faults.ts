@@ -6,6 +6,7 @@
 // the lane's. Without a rate reserve() refuses while the inner link is full, as that link would.
 
 import { assert } from '../base/assert.ts';
+import { Drop } from '../base/drop.ts';
 import { Fate, FaultLane } from './fault-lane.ts';
 import {
   checkFaults,
@@ -142,8 +143,10 @@ class FaultyLink implements Link, LinkSink {
     toGuest.recallWaiting((off, len) => show('to-guest', memory, off, len));
   }
 
-  onFrame(off: number, len: number): void {
+  /** What becomes of the frame is known when its time comes. */
+  onFrame(off: number, len: number): Drop {
     this.attached?.fromGuest.accept(off, len);
+    return Drop.None;
   }
 
   onLinkWritable(): void {

@@ -3,6 +3,7 @@
 
 import type { Arena } from '../base/arena.ts';
 import type { Clock } from '../base/clock.ts';
+import type { Drop } from '../base/drop.ts';
 import type { Memory } from '../base/memory.ts';
 import type { Timers } from '../base/timers.ts';
 import type { Flushable, Turn } from '../base/turn.ts';
@@ -15,8 +16,10 @@ export interface LinkSink {
   /**
    * One Ethernet frame from the guest, without FCS, at [off, off+len) in the arena. Called inside a turn's ingress.
    * Lent: the bytes are valid until this call returns.
+   * @returns the verdict on it, for whoever watches the link: Drop.None when it has reached what it was for, or was kept
+   * for later and has no verdict yet.
    */
-  onFrame(off: number, len: number): void;
+  onFrame(off: number, len: number): Drop;
 
   /** There is room again after reserve() or send() said no. Called inside a turn's ingress. */
   onLinkWritable(): void;

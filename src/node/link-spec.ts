@@ -3,6 +3,7 @@
 
 import { checkFaults, type FaultOptions, readFaultOption } from '../link/fault-options.ts';
 import { ConfigError } from '../network/config.ts';
+import { nameAndValue, splitAtCommas } from './comma-parts.ts';
 import { tapNameFault } from './tap-name.ts';
 
 /** Where guests are. */
@@ -92,11 +93,6 @@ function takeFaults(text: string, words: string[]): { options: string[]; faults:
   }
 }
 
-function nameAndValue(option: string): [name: string, value: string] {
-  const equals = option.indexOf('=');
-  return equals < 0 ? [option, ''] : [option.slice(0, equals), option.slice(equals + 1)];
-}
-
 function readOption(text: string, option: string, draft: Draft): void {
   const [name, value] = nameAndValue(option);
   if (name === 'server') {
@@ -143,19 +139,6 @@ function unbracketed(text: string, host: string): string {
 
 function wholeNumber(text: string, max: number): number | null {
   return /^\d{1,5}$/.test(text) && Number(text) <= max ? Number(text) : null;
-}
-
-/** A doubled comma is one that belongs to the part it is in. */
-function splitAtCommas(text: string): string[] {
-  const parts = [''];
-  for (let i = 0; i < text.length; i++) {
-    if (text[i] !== ',') parts[parts.length - 1] += text[i]!;
-    else if (text[i + 1] === ',') {
-      parts[parts.length - 1] += ',';
-      i++;
-    } else parts.push('');
-  }
-  return parts;
 }
 
 function fail(text: string, reason: string): never {

@@ -1,235 +1,140 @@
-// A recorder that writes a classic capture file. Records are gathered in chunks of a mebibyte and written behind the
-// program's back, at most two chunks at a time; when the disk is slower than the frames, the next chunk is written
-// synchronously, so that nothing is lost and memory stays bounded. A chunk that does not fill is written after a second.
-//
-// A chunk holds whole records and is written at its own place in the file, in any order. When a write fails (the disk is
-// full), that is reported once, later frames are counted as lost, and close() cuts the file off where the first chunk
-// that failed began: what is left is a capture that every program reads.
+// Captures that a program keeps in files: which frames, of which links. The records go the way of capture-stream.ts.
 
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  type Stats,
-  statSync,
-  write,
-  writeSync,
-} from 'node:fs';
-import { getSystemErrorMap } from 'node:util';
-import { type Memory, memoryOver } from '../base/memory.ts';
-import type { FrameRecorder } from '../link/capture.ts';
+import { Drop } from '../base/drop.ts';
+import type { Memory } from '../base/memory.ts';
+import type { FrameRecorder, LinkRecorder } from '../link/capture.ts';
 import type { Direction } from '../link/link.ts';
-import { ConfigError } from '../network/config.ts';
-import { type PcapOptions, PcapWriter } from '../pcap/writer.ts';
+import type { FrameFilter } from '../pcap/filter.ts';
+import { utf8Bytes } from '../pcap/utf8.ts';
+import { MAX_TEXT_LEN } from '../pcap/writer-ng.ts';
+import { type CaptureSettings, checkCapture, type PcapFileOptions } from './capture-settings.ts';
+import { CaptureStream } from './capture-stream.ts';
 
-const CHUNK_LEN = 1 << 20;
-const MAX_IN_FLIGHT = 2;
-const IDLE_WRITE_MS = 1000;
+export type { CaptureFormat, PcapFileOptions } from './capture-settings.ts';
 
-export interface PcapFileOptions extends PcapOptions {
-  /** How the user asked for it, for messages. Default '--pcap'. */
-  readonly option?: string;
-  /** Called once, when a write failed. `message` is one line that names option and file. */
-  readonly onError?: (message: string) => void;
-}
-
-interface Chunk {
-  readonly memory: Memory;
-  /** Where it goes in the file. */
-  position: number;
-  length: number;
-  /** Frames recorded before its first one. */
-  framesBefore: number;
-}
-
-export class PcapFile implements FrameRecorder {
+/**
+ * Records the frames of any links, of one network or several:
+ *
+ *     const capture = new PcapFile('session.pcapng', { filter: 'udp port 53' });
+ *     network.attach(captureLink(link, capture));
+ *     ...
+ *     await capture.close();
+ *
+ * A link's name is its interface in a pcapng file; links of one name are one interface, and beyond 1024 of a file they
+ * share one. What a guest sends is inbound there, what it gets is outbound; a frame that the network dropped has the
+ * reason as its comment, `dropped: TcpNoFlow`. A frame between two guests is there twice, from the one and to the other.
+ *
+ * At most five chunks of a mebibyte are in memory. What is recorded is in the file within about a second.
+ */
+export class PcapFile implements LinkRecorder {
   readonly path: string;
-  private readonly option: string;
-  private readonly onError: (message: string) => void;
-  private readonly writer: PcapWriter;
-  private readonly fd: number;
-  private current: Chunk;
-  private readonly inFlight = new Set<Chunk>();
-  private readonly spare: Chunk[] = [];
-  private recorded = 0;
-  /** Once a write failed: the length and the frames up to which the file is whole. */
-  private wholeLength = Number.POSITIVE_INFINITY;
-  private wholeFrames = Number.POSITIVE_INFINITY;
-  private timer: NodeJS.Timeout | null = null;
-  private closed = false;
-  private onIdle: (() => void) | null = null;
+  private readonly settings: CaptureSettings;
+  private readonly stream: CaptureStream;
+  private isClosed = false;
 
   /**
-   * Creates the file, or empties the one that is there; either way only its owner may read it from then on (0600).
-   * Throws a ConfigError that names the option when `path` is no place for a file.
+   * Creates the file, or empties the one that is there; either way only its owner may read it from then on (0600), and
+   * the same holds for further files. Throws a ConfigError that names the option when `path` is no place for a file, or
+   * a setting is out of range.
    */
   constructor(path: string, options: PcapFileOptions = {}) {
     this.path = path;
-    this.option = options.option ?? '--pcap';
-    this.onError = options.onError ?? (() => {});
-    this.writer = new PcapWriter(options);
-    this.fd = openForWriting(path, this.option);
-    this.current = newChunk();
-    const header = this.writer.header();
-    this.current.memory.bytes.set(header);
-    this.current.length = header.length;
-    this.armTimer();
+    this.settings = checkCapture(path, options);
+    this.stream = new CaptureStream(path, this.settings, {
+      onError: options.onError ?? (() => {}),
+      onFull: options.onFull ?? (() => {}),
+    });
   }
 
-  /** Frames that are in the file, or on their way there. */
+  /** The most bytes that are kept of a frame. */
+  get snapLen(): number {
+    return this.settings.writer.snapLen;
+  }
+
+  /** Frames that were recorded: in a file, or on their way there. Those that newer ones have replaced are counted. */
   get frames(): number {
-    return Math.min(this.recorded, this.wholeFrames);
+    const { asked, afterFull, lost } = this.stream;
+    return asked - afterFull - lost;
   }
 
-  /** Frames that are not in the file because it could not be written. */
+  /** Frames that are not in a file because it could not be written. */
   get lost(): number {
-    return this.recorded - this.frames;
+    return this.stream.lost;
   }
 
-  record(_direction: Direction, memory: Memory, off: number, len: number, wallMs: number): void {
-    if (this.closed) return;
-    this.recorded++;
-    if (this.failed) return;
-    if (this.current.length + this.writer.recordLen(len) > CHUNK_LEN) {
-      this.submit();
-      this.current.framesBefore = this.recorded - 1;
-    }
-    const { current } = this;
-    current.length = this.writer.record(current.memory, current.length, memory, off, len, wallMs);
-    this.armTimer();
+  /** Frames that came when the file had its `size`. */
+  get afterFull(): number {
+    return this.stream.afterFull;
+  }
+
+  /**
+   * Frames that were dropped, and whose record does not say why: it had left for the disk when the verdict came. That
+   * takes more than a mebibyte of frames between the two, as when a frame is flooded to hundreds of guests.
+   */
+  get reasonsLost(): number {
+    return this.stream.reasonsLost;
+  }
+
+  /** What keeps the frames of `link`, or null where `links` does not name it. captureLink() asks for it. */
+  recorderOf(link: { readonly name: string }): PcapLink | null {
+    const { links, filter } = this.settings;
+    return links?.has(link.name) === false ? null : new PcapLink(link.name, this.stream, filter, this);
   }
 
   /** Writes what is left and closes the file. Never rejects: a write that fails is reported as always. */
   async close(): Promise<void> {
-    if (this.closed) return;
-    this.closed = true;
-    this.stopTimer();
-    if (this.current.length > 0) this.submit();
-    if (this.inFlight.size > 0) await new Promise<void>((resolve) => (this.onIdle = resolve));
-    try {
-      if (this.failed) ftruncateSync(this.fd, this.wholeLength);
-      closeSync(this.fd);
-    } catch (error) {
-      this.report(error);
-    }
+    if (this.isClosed) return;
+    this.isClosed = true;
+    await this.stream.close();
   }
 
-  /** Writes everything now, for a program that is about to end without close(). */
+  /** Writes everything now, for a program that is about to end without close(), or before it is done. */
   flushSync(): void {
-    if (this.closed) return;
-    // Writing a chunk a second time at its place changes nothing.
-    for (const chunk of [...this.inFlight]) this.writeNow(chunk);
-    if (this.current.length > 0) this.submit(true);
+    this.stream.flushSync();
   }
 
-  /** The current chunk goes to the disk, an empty one takes its place. */
-  private submit(now = false): void {
-    const chunk = this.current;
-    const next = this.spare.pop() ?? newChunk();
-    next.position = chunk.position + chunk.length;
-    next.length = 0;
-    next.framesBefore = this.recorded;
-    this.current = next;
-    this.stopTimer();
-    if (now || this.inFlight.size >= MAX_IN_FLIGHT) {
-      this.writeNow(chunk);
-      this.spare.push(chunk);
-    } else {
-      this.inFlight.add(chunk);
-      this.writeRest(chunk, 0);
+  get closed(): boolean {
+    return this.isClosed;
+  }
+}
+
+/** Records the frames of one link. */
+export class PcapLink implements FrameRecorder {
+  private readonly name: string;
+  private readonly stream: CaptureStream;
+  private readonly filter: FrameFilter | null;
+  private readonly file: PcapFile;
+  /** Of the last frame from the guest, until its verdict. */
+  private ticket = -1;
+
+  constructor(name: string, stream: CaptureStream, filter: FrameFilter | null, file: PcapFile) {
+    this.name = name;
+    this.stream = stream;
+    this.filter = filter;
+    this.file = file;
+  }
+
+  /**
+   * See FrameRecorder. `comment`, for who records frames himself, is one of the frame in a pcapng file; what of it is
+   * beyond 65535 bytes is cut off. The reason of a drop is a second one.
+   */
+  record(direction: Direction, memory: Memory, off: number, len: number, wallMs: number, comment = ''): void {
+    if (this.file.closed) return;
+    // The network threw over the frame before.
+    if (direction === 'from-guest') this.verdict(Drop.None);
+    if (this.filter !== null && !this.filter.matches(memory, off, len, len)) {
+      this.stream.linkInFile(this.name).seen++;
+      return;
     }
+    const bytes = comment === '' ? null : utf8Bytes(comment, MAX_TEXT_LEN);
+    const ticket = this.stream.write(this.name, direction, memory, off, len, wallMs, bytes);
+    if (direction === 'from-guest') this.ticket = ticket;
   }
 
-  private writeNow(chunk: Chunk): void {
-    try {
-      for (let done = 0; done < chunk.length; ) {
-        done += writeSync(this.fd, chunk.memory.bytes, done, chunk.length - done, chunk.position + done);
-      }
-    } catch (error) {
-      this.fail(chunk, error);
-    }
+  verdict(drop: Drop): void {
+    if (this.ticket < 0) return;
+    const { ticket } = this;
+    this.ticket = -1;
+    this.stream.settle(ticket, drop);
   }
-
-  private writeRest(chunk: Chunk, from: number): void {
-    const rest = chunk.length - from;
-    write(this.fd, chunk.memory.bytes, from, rest, chunk.position + from, (error, written) => {
-      if (error === null && written < rest) {
-        this.writeRest(chunk, from + written);
-        return;
-      }
-      if (error !== null) this.fail(chunk, error);
-      this.inFlight.delete(chunk);
-      this.spare.push(chunk);
-      if (this.inFlight.size === 0) this.onIdle?.();
-    });
-  }
-
-  private get failed(): boolean {
-    return this.wholeLength !== Number.POSITIVE_INFINITY;
-  }
-
-  /** The chunk is not in the file, and what comes behind it is no use. */
-  private fail(chunk: Chunk, error: unknown): void {
-    const isFirst = !this.failed;
-    this.wholeLength = Math.min(this.wholeLength, chunk.position);
-    this.wholeFrames = Math.min(this.wholeFrames, chunk.framesBefore);
-    if (isFirst) this.report(error);
-  }
-
-  private report(error: unknown): void {
-    this.onError(`${this.option}: ${this.path}: ${reasonOf(error)}`);
-  }
-
-  private armTimer(): void {
-    this.timer ??= setTimeout(() => {
-      this.timer = null;
-      if (this.inFlight.size >= MAX_IN_FLIGHT) this.armTimer();
-      else if (this.current.length > 0) this.submit();
-    }, IDLE_WRITE_MS).unref();
-  }
-
-  private stopTimer(): void {
-    if (this.timer !== null) clearTimeout(this.timer);
-    this.timer = null;
-  }
-}
-
-function newChunk(): Chunk {
-  return { memory: memoryOver(Buffer.allocUnsafeSlow(CHUNK_LEN)), position: 0, length: 0, framesBefore: 0 };
-}
-
-/** Only a regular file. O_NONBLOCK keeps the open from waiting, should the path become a named pipe just now. */
-function openForWriting(path: string, option: string): number {
-  const { O_WRONLY, O_CREAT, O_NONBLOCK } = constants;
-  try {
-    refuseOthers(statSync(path, { throwIfNoEntry: false }));
-    const fd = openSync(path, O_WRONLY | O_CREAT | O_NONBLOCK, 0o600);
-    const stat = fstatSync(fd);
-    refuseOthers(stat);
-    // An old file has the mode it had. Somebody else's, whose mode is not ours to change, is refused.
-    if ((stat.mode & 0o777) !== 0o600) fchmodSync(fd, 0o600);
-    ftruncateSync(fd);
-    return fd;
-  } catch (error) {
-    throw new ConfigError(option, `${path}: ${reasonOf(error)}`);
-  }
-}
-
-function refuseOthers(stat: Stats | undefined): void {
-  if (stat !== undefined && !stat.isFile()) throw new Error(`is ${kindOf(stat)}, not a file`);
-}
-
-function kindOf(stat: Stats): string {
-  if (stat.isDirectory()) return 'a directory';
-  if (stat.isFIFO()) return 'a named pipe';
-  return stat.isSocket() ? 'a socket' : 'a device';
-}
-
-/** `no space left on device`: the system's own words, without the name of the call. */
-function reasonOf(error: unknown): string {
-  const { errno, message } = error as NodeJS.ErrnoException;
-  return (errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1]) ?? message;
 }

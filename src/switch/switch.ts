@@ -56,10 +56,10 @@ export class Port implements LinkSink, GuestPort {
     this.hub = hub;
   }
 
-  onFrame(off: number, len: number): void {
+  onFrame(off: number, len: number): Drop {
     this.framesIn++;
     this.bytesIn += len;
-    this.hub.onFrame(this, off, len);
+    return this.hub.onFrame(this, off, len);
   }
 
   onLinkWritable(): void {
@@ -157,8 +157,10 @@ export class Switch implements GuestPorts {
     this.events.onPortWritable(port);
   }
 
-  onFrame(from: Port, off: number, len: number): void {
-    this.parts.drops.verdict(from.up ? this.judge(from, off, len) : Drop.NetworkClosed);
+  onFrame(from: Port, off: number, len: number): Drop {
+    const verdict = from.up ? this.judge(from, off, len) : Drop.NetworkClosed;
+    this.parts.drops.verdict(verdict);
+    return verdict;
   }
 
   private judge(from: Port, off: number, len: number): Drop {

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { commands } from '../../src/cli/commands.ts';
 import { commandHelp, fullHelp } from '../../src/cli/help.ts';
-import { LINK_OPTION, NET_OPTION } from '../../src/cli/options.ts';
+import { LINK_OPTION, NET_OPTION, PCAP_OPTION } from '../../src/cli/options.ts';
 import { faultOptionNames } from '../../src/link/fault-options.ts';
 import { userNetOptions } from '../../src/network/qemu-options.ts';
+import { pcapOptionNames } from '../../src/node/pcap-spec.ts';
 
 describe('--help is complete', () => {
   test('each command, and each option that it takes', () => {
@@ -39,6 +40,10 @@ describe('--help is complete', () => {
 
   test('--link names every way in which a link can be bad', () => {
     for (const name of faultOptionNames) expect(LINK_OPTION.help).toContain(`${name}=`);
+  });
+
+  test('--pcap names every option of a capture', () => {
+    for (const name of pcapOptionNames) expect(PCAP_OPTION.help).toContain(`${name}=`);
   });
 
   test('lines fit a screen', () => {

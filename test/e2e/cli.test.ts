@@ -64,6 +64,17 @@ describe('what makes no sense: one line that names it, exit status 2, nothing on
     [['run', '--link', 'unix:x', '--net', 'user,smb=/srv'], '--net: smb: not supported yet'],
     [['run', '--link', 'unix:x', '--net', 'user,net=10.0.2.0/40'], '--net: net: /40 is not a prefix length'],
     [['run', '--link', 'unix:x', '--pcap', '/nowhere/x'], '--pcap: /nowhere/x: no such file or directory'],
+    [
+      ['run', '--link', 'unix:x', '--pcap', 'x,size=10'],
+      '--pcap: size: 10 is not a whole number from 1024 to 1099511627776',
+    ],
+    [
+      ['run', '--link', 'unix:x', '--pcap', 'x,y.pcap'],
+      '--pcap: there is no option "y.pcap"; a comma in a path is doubled',
+    ],
+    [['run', '--link', 'unix:x', '--pcap', 'x', '--pcap', './x'], '--pcap: ./x: is written to twice'],
+    [['qemu', '--pcap', 'x,files=2', '--', 'true'], '--pcap: files: needs size'],
+    [['demo', '--pcap', 'x,format=ng'], '--pcap: format: "ng" is not pcap or pcapng'],
     [['qemu'], 'qemu: the command is missing: usernet qemu -- qemu-system-x86_64 ...'],
     [['qemu', '--', 'qemu', '-nic', 'user,tftp=/srv'], '-nic user,tftp=/srv: tftp: not supported yet'],
   ])('usernet %j', async (args, line) => {

@@ -7,6 +7,7 @@ import { closeSync, constants, openSync, readdirSync, rmSync, writeFileSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Drop } from '../../src/base/drop.ts';
 import type { Link, LinkSink } from '../../src/link/link.ts';
 import { NodeClock } from '../../src/node/clock.ts';
 import { loadLibc } from '../../src/node/libc.ts';
@@ -237,7 +238,7 @@ class TurnCounter implements LinkSink {
   readonly turns: number[] = [];
   private counting = false;
 
-  onFrame(): void {
+  onFrame(): Drop {
     if (!this.counting) {
       this.counting = true;
       this.turns.push(0);
@@ -246,6 +247,7 @@ class TurnCounter implements LinkSink {
       });
     }
     this.turns[this.turns.length - 1]! += 1;
+    return Drop.None;
   }
 
   onLinkWritable(): void {}

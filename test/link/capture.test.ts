@@ -1,11 +1,14 @@
 import { expect, test } from 'vitest';
 import { Account } from '../../src/base/arena.ts';
+import { Drop, dropNames } from '../../src/base/drop.ts';
 import type { Memory } from '../../src/base/memory.ts';
 import { captureLink, type FrameRecorder } from '../../src/link/capture.ts';
-import type { Direction } from '../../src/link/link.ts';
+import { faultyLink } from '../../src/link/faults.ts';
+import type { Direction, Link } from '../../src/link/link.ts';
 import { createPair } from '../../src/link/pair.ts';
 import { newHost, pattern, RecordingSink, sendFrame } from '../support/link-bench.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { RawLink } from '../support/raw-guest.ts';
 
 class Recorder implements FrameRecorder {
   readonly seen: string[] = [];
@@ -16,13 +19,19 @@ class Recorder implements FrameRecorder {
   }
 }
 
+/** Tells verdicts as well. */
+class Judging extends Recorder {
+  verdict(drop: Drop): void {
+    this.seen.push(dropNames[drop]!);
+  }
+}
+
 /** A captured link attached to a network of the test, and the guest at its other end. */
-function setup() {
+function setup(recorder: Recorder = new Recorder()) {
   const clock = new ManualClock();
   const host = newHost(clock);
   const guestHost = newHost(clock);
   const { link, peer } = createPair('guest0', 1514);
-  const recorder = new Recorder();
   const captured = captureLink(link, recorder);
   const sink = new RecordingSink(host);
   const guest = new RecordingSink(guestHost);
@@ -70,6 +79,66 @@ test('a frame that is sent is recorded when the link takes it, one that is refus
   expect(recorder.seen.length).toBe(taken);
   clock.runSoon();
   expect(guest.frames.length).toBe(taken);
+});
+
+test('the verdict on a frame from the guest comes behind its answer', () => {
+  const { clock, host, guestHost, captured, peer, recorder, sink } = setup(new Judging());
+  sink.onEach = () => sendFrame(captured, host, pattern(9, 4));
+  sink.verdict = Drop.TcpNoFlow;
+  sendFrame(peer, guestHost, pattern(1, 3));
+  sendFrame(peer, guestHost, pattern(2, 3));
+  clock.runSoon();
+  const [first, second, answer] = [pattern(1, 3), pattern(2, 3), pattern(9, 4)].map((b) => b.toString('hex'));
+  expect(recorder.seen).toEqual([
+    `from-guest ${first} ${wall(0)}`,
+    `to-guest ${answer} ${wall(0)}`,
+    'TcpNoFlow',
+    `from-guest ${second} ${wall(0)}`,
+    `to-guest ${answer} ${wall(0)}`,
+    'TcpNoFlow',
+  ]);
+});
+
+test('captures lie around one another, and the verdict reaches each of them', () => {
+  const clock = new ManualClock();
+  const host = newHost(clock);
+  const [inner, outer] = [new Judging(), new Judging()];
+  const raw = new RawLink('raw0');
+  const sink = new RecordingSink(host);
+  sink.verdict = Drop.Ipv4BadChecksum;
+  captureLink(captureLink(raw, inner), outer).attach(sink, host);
+  raw.sends(pattern(1, 20));
+  expect(inner.seen).toEqual([`from-guest ${pattern(1, 20).toString('hex')} ${wall(0)}`, 'Ipv4BadChecksum']);
+  expect(outer.seen).toEqual(inner.seen);
+});
+
+test('a frame that a link keeps for later has no verdict yet', () => {
+  const clock = new ManualClock();
+  const host = newHost(clock);
+  const recorder = new Judging();
+  const raw = new RawLink('raw0');
+  const sink = new RecordingSink(host);
+  sink.verdict = Drop.Ipv4BadChecksum;
+  faultyLink(captureLink(raw, recorder), { delay: 10 }).attach(sink, host);
+  raw.sends(pattern(1, 20));
+  expect(sink.frames).toEqual([]);
+  clock.advance(10);
+  expect(sink.frames).toEqual([pattern(1, 20)]);
+  expect(recorder.seen).toEqual([`from-guest ${pattern(1, 20).toString('hex')} ${wall(0)}`, 'None']);
+});
+
+test('a recorder that tells links apart is asked for each, and a link that it does not want is left as it is', () => {
+  const asked: string[] = [];
+  const recorder = new Recorder();
+  const recorderOf = ({ name }: Link): FrameRecorder | null => {
+    asked.push(name);
+    return name === 'raw1' ? recorder : null;
+  };
+  const links = [new RawLink('raw0'), new RawLink('raw1')];
+  const captured = links.map((link) => captureLink(link, { recorderOf }));
+  expect(asked).toEqual(['raw0', 'raw1']);
+  expect(captured[0]).toBe(links[0]);
+  expect(captured[1]).not.toBe(links[1]);
 });
 
 test('it is the link for everything else', () => {

@@ -4,6 +4,7 @@
 // frame has a verdict, and in the end nothing is left. A seed that failed stays in the list.
 
 import { describe, expect, test } from 'vitest';
+import { Drop } from '../../src/base/drop.ts';
 import type { EmbeddedGuest } from '../../src/guest/guest.ts';
 import type { Link, LinkHost, LinkSink } from '../../src/link/link.ts';
 import { checkTcb } from '../../src/tcp/tcb.ts';
@@ -61,8 +62,8 @@ class Lossy implements Link, LinkSink {
     return this.inner.close();
   }
 
-  onFrame(off: number, len: number): void {
-    if (this.random.float() >= this.loss) this.sink?.onFrame(off, len);
+  onFrame(off: number, len: number): Drop {
+    return this.random.float() < this.loss ? Drop.None : (this.sink?.onFrame(off, len) ?? Drop.None);
   }
 
   onLinkWritable(): void {

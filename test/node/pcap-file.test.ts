@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type PcapPacket, parse } from 'pcap-parser';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Memory, memoryOver } from '../../src/base/memory.ts';
-import { PcapFile, type PcapFileOptions } from '../../src/node/pcap-file.ts';
+import { PcapFile, type PcapFileOptions, type PcapLink } from '../../src/node/pcap-file.ts';
 import { FRAMES } from '../support/frames.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import { outputOf, testWith } from '../support/tools.ts';
@@ -81,11 +81,17 @@ function randomFrames(howMany: number, maxLen: number): { memory: Memory; list: 
   return { memory, list, offs };
 }
 
+/** A capture at `path`, and what records into it. */
+function open(options: PcapFileOptions = {}): { file: PcapFile; link: PcapLink } {
+  const file = new PcapFile(path, options);
+  return { file, link: file.recorderOf({ name: 'guest0' })! };
+}
+
 async function writeRandom(howMany: number, maxLen: number, options: PcapFileOptions = {}) {
   const { memory, list, offs } = randomFrames(howMany, maxLen);
-  const file = new PcapFile(path, options);
+  const { file, link } = open(options);
   for (const [i, { frame, wallMs }] of list.entries()) {
-    file.record(i % 2 === 0 ? 'from-guest' : 'to-guest', memory, offs[i]!, frame.length, wallMs);
+    link.record(i % 2 === 0 ? 'from-guest' : 'to-guest', memory, offs[i]!, frame.length, wallMs);
   }
   await file.close();
   return { file, list };
@@ -93,13 +99,13 @@ async function writeRandom(howMany: number, maxLen: number, options: PcapFileOpt
 
 /** Records FRAMES, one every 1.5 ms. */
 async function writeKnown(options: PcapFileOptions = {}): Promise<Recorded[]> {
-  const file = new PcapFile(path, options);
+  const { file, link } = open(options);
   // Of LLDP there is no more than the header in that frame, and programs rightly complain.
   const list = Object.values({ ...FRAMES, lldp: FRAMES.arpRequest }).map((frame, i) => ({
     frame,
     wallMs: START + 1.5 * i,
   }));
-  for (const { frame, wallMs } of list) file.record('to-guest', memoryOver(frame), 0, frame.length, wallMs);
+  for (const { frame, wallMs } of list) link.record('to-guest', memoryOver(frame), 0, frame.length, wallMs);
   await file.close();
   return list;
 }
@@ -217,30 +223,30 @@ describe('the disk', () => {
 describe('writing', () => {
   test('flushSync() has everything in the file when it returns, chunks under way included', async () => {
     const { memory, list, offs } = randomFrames(1500, 2000);
-    const file = new PcapFile(path);
+    const { file, link } = open();
     for (const [i, { frame, wallMs }] of list.entries()) {
-      file.record('to-guest', memory, offs[i]!, frame.length, wallMs);
+      link.record('to-guest', memory, offs[i]!, frame.length, wallMs);
     }
     file.flushSync();
     const size = list.reduce((sum, { frame }) => sum + 16 + frame.length, 24);
     expect(fs.readFileSync(path).length).toBe(size);
-    file.record('to-guest', memory, 0, 60, START);
+    link.record('to-guest', memory, 0, 60, START);
     await file.close();
     expect((await readBack()).length).toBe(1501);
   });
 
   test('what comes after close() is ignored, and close() may be called again', async () => {
-    const file = new PcapFile(path);
+    const { file, link } = open();
     await file.close();
     await file.close();
-    file.record('to-guest', memoryOver(FRAMES.udpEcho), 0, 47, START);
+    link.record('to-guest', memoryOver(FRAMES.udpEcho), 0, 47, START);
     file.flushSync();
     expect(fs.statSync(path).size).toBe(24);
   });
 
   test('a chunk that does not fill is in the file soon, without close()', async () => {
-    const file = new PcapFile(path);
-    file.record('to-guest', memoryOver(FRAMES.udpEcho), 0, 47, START);
+    const { file, link } = open();
+    link.record('to-guest', memoryOver(FRAMES.udpEcho), 0, 47, START);
     await vi.waitFor(() => expect(fs.statSync(path).size).toBe(24 + 16 + 47), {
       timeout: 10_000,
       interval: 50,

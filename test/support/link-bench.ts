@@ -1,5 +1,6 @@
 import { Arena } from '../../src/base/arena.ts';
 import type { Clock } from '../../src/base/clock.ts';
+import { Drop } from '../../src/base/drop.ts';
 import { createMemory } from '../../src/base/memory.ts';
 import { Timers } from '../../src/base/timers.ts';
 import { Turn } from '../../src/base/turn.ts';
@@ -20,17 +21,20 @@ export class RecordingSink implements LinkSink {
   down: string | null = null;
   /** Called after each frame was recorded. */
   onEach: (frame: Buffer) => void = () => {};
+  /** What it says of each frame. */
+  verdict: Drop = Drop.None;
   private readonly host: LinkHost;
 
   constructor(host: LinkHost) {
     this.host = host;
   }
 
-  onFrame(off: number, len: number): void {
+  onFrame(off: number, len: number): Drop {
     const frame = Buffer.from(this.host.arena.memory.bytes.subarray(off, off + len));
     this.frames.push(frame);
     this.offs.push(off);
     this.onEach(frame);
+    return this.verdict;
   }
 
   onLinkWritable(): void {

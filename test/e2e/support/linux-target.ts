@@ -5,6 +5,7 @@
 import { constants, setPriority } from 'node:os';
 import { parseIpv4Word } from '../../../src/base/addr.ts';
 import { Arena } from '../../../src/base/arena.ts';
+import { Drop } from '../../../src/base/drop.ts';
 import { createMemory } from '../../../src/base/memory.ts';
 import { Timers } from '../../../src/base/timers.ts';
 import { Turn } from '../../../src/base/turn.ts';
@@ -60,7 +61,10 @@ export class LinuxLab {
     // Frames come when there is a lab for them, and there are none before the device is configured.
     let lab: LinuxLab | null = null;
     const sink: LinkSink = {
-      onFrame: (off, len) => lab?.onFrame(off, len),
+      onFrame: (off, len) => {
+        lab?.onFrame(off, len);
+        return Drop.None;
+      },
       onLinkWritable: () => {},
       onLinkDown: () => {},
     };
