@@ -18,6 +18,8 @@ import type { Memory } from './memory.ts';
 export const MIN_BLOCK = 4096;
 const MIN_SHIFT = 12;
 const NONE = -1;
+/** A guest holds at most this many times what is left for all others. */
+const OF_THE_FREE = 7;
 /** In `state`. */
 const LOOSE = 127;
 const MAX_LOOSE = 16;
@@ -96,10 +98,16 @@ export class Arena {
     } else this.merge(block, order);
   }
 
-  /** Half of the pool at most while another guest has flows; all of it for a guest alone. */
+  /**
+   * Half of the pool at most while another guest has flows, seven eighths for a guest alone: for one that comes, or a
+   * link, there is something left whatever the others have. What is no guest's has limits of its own.
+   */
   private mayTake(account: Account, bytes: number): boolean {
-    const others = this.activeAccounts - (account.flows > 0 ? 1 : 0);
-    return others <= 0 || account.used + bytes <= this.size / 2;
+    const isGuest = account.flows > 0;
+    const others = this.activeAccounts - (isGuest ? 1 : 0);
+    const held = account.used + bytes;
+    if (others > 0 && held > this.size / 2) return false;
+    return !isGuest || held <= OF_THE_FREE * (this.size - this.used - bytes);
   }
 
   private takeOrder(order: number): number {

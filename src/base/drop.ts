@@ -84,6 +84,8 @@ export const Drop = {
   LinkFrameTooLong: 38,
   /** A frame that the engine of a closed network was still given. */
   NetworkClosed: 39,
+  /** A frame for all other guests, more than one guest may send in a second, and the gateway has no use for it. */
+  EthernetFloodLimited: 40,
 } as const;
 export type Drop = (typeof Drop)[keyof typeof Drop];
 export type DropName = keyof typeof Drop;
@@ -129,6 +131,8 @@ export const Loss = {
   ForwardClientEvicted: 16,
   /** A guest address that was forgotten because the table was full. */
   NeighbourEvicted: 17,
+  /** A frame that was for all other guests and reached none, because its guest has sent so many. */
+  FloodLimited: 18,
 } as const;
 export type Loss = (typeof Loss)[keyof typeof Loss];
 export type LossName = keyof typeof Loss;

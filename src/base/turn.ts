@@ -2,6 +2,11 @@
 // everything it causes before the event loop has control again. Ingress runs first, for every frame of the chunk; then
 // each flow that asked for it sends once; then each link flushes once. That order merges ACKs and writes without any
 // timer, and nothing is ever re-entered: a call that comes while a turn is past its ingress waits for a turn of its own.
+//
+// Guests share one processor, and a turn is how it is dealt out: between two turns of a link everybody else's come. So
+// what a link may cause in one turn is bounded, counted in work: a frame is one unit, and whoever does what costs more
+// than a frame does says so. A link asks before each frame whether its turn is spent, and keeps the rest for the next
+// (Budget). So a guest that floods is slowed down, and next to nobody else is: test/e2e/floods.test.ts measures it.
 
 import type { Clock, Ms } from './clock.ts';
 
@@ -15,10 +20,35 @@ export interface Flushable {
   flush(): void;
 }
 
+/** Work that one turn does for one link: a burst of full frames that a guest's socket holds fits in. */
+export const TURN_WORK = 96;
+
+/**
+ * What is done for a frame, in units of about a microsecond, and more than that for what is of little use: so that a guest
+ * which moves data has the larger share. With what comes of it later, as when a socket is closed. From measurements.
+ */
+export const Work = {
+  Frame: 1,
+  /** What a segment of a connection does not do: it is dropped or answered, a copy is made, a table changes. */
+  Step: 1,
+  /** A set of fragments is begun. */
+  FragmentSet: 4,
+  /** A datagram is handed to the host, a system call each. */
+  Datagram: 12,
+  /** The host has reported an error for a datagram. */
+  HostError: 36,
+  /** A message is taken apart and answered: DHCP. */
+  Message: 96,
+  /** A socket of the host is opened, and closed some time. */
+  HostSocket: 480,
+} as const;
+
 type Phase = 'idle' | 'ingress' | 'egress' | 'flush';
 
 export class Turn {
   now: Ms = 0;
+  /** What this turn has done so far, in units of Work. */
+  work = 0;
   private readonly clock: Clock;
   private phase: Phase = 'idle';
   /** Marked for this turn, or while idle for the next. */
@@ -52,6 +82,7 @@ export class Turn {
       return;
     }
     this.now = this.clock.now();
+    this.work = 0;
     let done = false;
     try {
       this.phase = 'ingress';
@@ -65,6 +96,11 @@ export class Turn {
       if (!done) this.forget();
       this.phase = 'idle';
     }
+  }
+
+  /** Says that something is done which costs more than a frame does. */
+  spend(units: number): void {
+    this.work += units;
   }
 
   /** `who` sends once at the end of this turn; asked for while flows send, in the next turn. */
@@ -127,4 +163,42 @@ export class Turn {
       }
     }
   };
+}
+
+/** What the turns do for one link. What one of them has done beyond TURN_WORK is taken off the next ones. */
+export class Budget {
+  private readonly turn: Turn;
+  private debt = 0;
+
+  constructor(turn: Turn) {
+    this.turn = turn;
+  }
+
+  /** Call before the link's first frame of a turn. */
+  begin(): void {
+    this.turn.spend(this.debt);
+    this.debt = 0;
+  }
+
+  /** What is left of this turn for the link: 0 or less, nothing. */
+  get left(): number {
+    return TURN_WORK - this.turn.work;
+  }
+
+  /** Is there enough left for a frame? Then it is taken off. */
+  takeFrame(): boolean {
+    if (this.left <= 0) return false;
+    this.turn.work += Work.Frame;
+    return true;
+  }
+
+  /** Call after the last frame. */
+  end(): void {
+    this.debt = Math.max(0, this.turn.work - TURN_WORK);
+  }
+
+  /** Will the next turn have nothing for this link? */
+  get isOverdrawn(): boolean {
+    return this.debt >= TURN_WORK;
+  }
 }

@@ -50,6 +50,9 @@ export interface HostNetwork {
   /** A socket bound to `at`. Resolves once bound; rejects with a HostBindError. */
   bindUdp(at: Endpoint, events: HostDatagramEvents): Promise<HostDatagrams>;
 
+  /** How many more sockets it could open now; absent: as many as anybody likes. */
+  spareSockets?(): number;
+
   /** The host's name servers now, best first, without ones that are this network's own. Read again when they change. */
   resolvers(): readonly Endpoint[];
 

@@ -4,6 +4,7 @@
 import type { Arena } from '../base/arena.ts';
 import type { Ms } from '../base/clock.ts';
 import { type DropCounters, Loss } from '../base/drop.ts';
+import { TokenBucket } from '../base/token-bucket.ts';
 import { HEADER_LEN, Type, writeError } from '../wire/icmpv4.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import type { Ipv4Output, Route } from './output.ts';
@@ -16,11 +17,6 @@ const BURST = 100;
 const MAX_ERROR_LEN = 576;
 const MAX_BUCKETS = 1024;
 
-interface Bucket {
-  tokens: number;
-  at: Ms;
-}
-
 export class IcmpErrors {
   private readonly arena: Arena;
   private readonly output: Ipv4Output;
@@ -28,7 +24,7 @@ export class IcmpErrors {
   /** Bytes of a datagram that an error quotes at most. */
   private readonly maxQuote: number;
   /** Per switch port, forgotten with it. */
-  private readonly buckets = new Map<number, Bucket>();
+  private readonly buckets = new Map<number, TokenBucket>();
 
   constructor(arena: Arena, output: Ipv4Output, drops: DropCounters) {
     this.arena = arena;
@@ -93,13 +89,9 @@ export class IcmpErrors {
     let bucket = this.buckets.get(ingress);
     if (bucket === undefined) {
       if (this.buckets.size >= MAX_BUCKETS) this.buckets.clear();
-      bucket = { tokens: BURST, at: now };
+      bucket = new TokenBucket(PER_SECOND, BURST, now);
       this.buckets.set(ingress, bucket);
     }
-    bucket.tokens = Math.min(BURST, bucket.tokens + ((now - bucket.at) * PER_SECOND) / 1000);
-    bucket.at = now;
-    if (bucket.tokens < 1) return false;
-    bucket.tokens--;
-    return true;
+    return bucket.take(now);
   }
 }

@@ -1,13 +1,16 @@
 // Who has which address: ARP towards the guests, RFC 826. Learned from ARP that guests send (also announcements) and
-// from whoever opens a flow. Needed only for what the gateway begins itself, a forward: answers go the way the question
-// came. An address that is not known is asked for, three times in a second, on every port.
+// from whoever opens a flow, which takes no address from another guest. Needed only for what the gateway begins itself, a
+// forward: answers go the way the question came. An address that is not known is asked for, three times in a second, on
+// every port. Where there are too many, the guest with the most loses its oldest.
 
 import type { Mac } from '../base/addr.ts';
 import type { Arena } from '../base/arena.ts';
 import { type Ms, NEVER } from '../base/clock.ts';
 import { type DropCounters, Loss } from '../base/drop.ts';
 import type { GuestPort, GuestPorts } from '../base/guest-port.ts';
+import { PortTable } from '../base/port-table.ts';
 import { Timer, type Timers } from '../base/timers.ts';
+import { Work } from '../base/turn.ts';
 import * as arp from '../wire/arp.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import type { Addresses } from './addresses.ts';
@@ -39,9 +42,7 @@ export class Neighbours {
   private readonly drops: DropCounters;
   private readonly addresses: Addresses;
   private readonly ports: GuestPorts;
-  private readonly limit: number;
-  /** Oldest first. */
-  private readonly known = new Map<number, Neighbour>();
+  private readonly known: PortTable<Neighbour>;
   private readonly asked = new Map<number, Asked>();
 
   constructor(
@@ -57,17 +58,23 @@ export class Neighbours {
     this.drops = drops;
     this.addresses = addresses;
     this.ports = ports;
-    this.limit = limit;
+    this.known = new PortTable(limit);
   }
 
-  /** `address` was seen behind `ingress`. Ends the wait for it. */
+  /** `address` was seen behind `ingress`, as the source of a packet: who has said so by ARP is believed more. */
+  notice(address: number, hi: number, lo: number, ingress: number): void {
+    const known = this.known.get(address);
+    if (known === undefined || known.ingress === ingress) this.learn(address, hi, lo, ingress);
+  }
+
+  /** `address` is behind `ingress`. Ends the wait for it. */
   learn(address: number, hi: number, lo: number, ingress: number): void {
     if (!this.addresses.isGuest(address)) return;
     const before = this.known.get(address);
     if (before === undefined || before.ingress !== ingress || before.mac.hi !== hi || before.mac.lo !== lo) {
-      this.known.delete(address);
-      if (this.known.size >= this.limit) this.forgetOldest();
-      this.known.set(address, { mac: { hi, lo }, ingress });
+      this.timers.turn.spend(Work.Step);
+      if (this.known.set(address, ingress, { mac: { hi, lo }, ingress }))
+        this.drops.lose(Loss.NeighbourEvicted);
     }
     const asked = this.asked.get(address);
     if (asked !== undefined) this.answer(address, asked, this.known.get(address) ?? null);
@@ -91,22 +98,13 @@ export class Neighbours {
   }
 
   forgetPort(ingress: number): void {
-    for (const [address, neighbour] of this.known)
-      if (neighbour.ingress === ingress) this.known.delete(address);
+    this.known.forgetPort(ingress);
   }
 
   clear(): void {
     for (const asked of this.asked.values()) this.timers.disarm(asked.timer);
     this.asked.clear();
     this.known.clear();
-  }
-
-  private forgetOldest(): void {
-    for (const address of this.known.keys()) {
-      this.known.delete(address);
-      this.drops.lose(Loss.NeighbourEvicted);
-      return;
-    }
   }
 
   private again(address: number, now: Ms): void {

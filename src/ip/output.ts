@@ -67,16 +67,9 @@ export class Ipv4Output {
     route.out.commit(HEADERS + len);
   }
 
-  /** Sends the payload at [off, off+len), in fragments where it is larger than the MTU. False: not all of it went. */
-  send(route: Route, proto: number, off: number, len: number): boolean {
+  /** Sends the payload at [off, off+len), too long for one packet, in fragments. False: not all of it went. */
+  sendInFragments(route: Route, proto: number, off: number, len: number): boolean {
     const { memory } = this.arena;
-    if (len <= this.mtu - ipv4.MIN_HEADER_LEN) {
-      const at = this.reserve(route, len);
-      if (at < 0) return false;
-      memory.copy(at, off, len);
-      this.commit(route, proto, len);
-      return true;
-    }
     this.ident = (this.ident + 1) & 0xffff;
     // RFC 791 2.3: all fragments but the last carry a multiple of eight bytes.
     const most = (this.mtu - ipv4.MIN_HEADER_LEN) & ~7;

@@ -10,6 +10,7 @@ import { Account, type Arena, blockSize } from '../base/arena.ts';
 import { type Ms, NEVER } from '../base/clock.ts';
 import { Drop, type DropCounters, Loss } from '../base/drop.ts';
 import { Timer, type Timers } from '../base/timers.ts';
+import { Work } from '../base/turn.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 import type { Packet } from './packet.ts';
 
@@ -121,6 +122,7 @@ export class Reassembly {
     const key = `${p.ingress} ${p.src} ${p.dst} ${p.proto} ${ipv4.id(this.arena.memory.view, p.ip)}`;
     const known = this.sets.get(key);
     if (known !== undefined) return known;
+    this.timers.turn.spend(Work.FragmentSet);
     this.makeRoom(p.ingress);
     const size = blockSize(HEADER_ROOM);
     const off = this.arena.take(size, this.account);

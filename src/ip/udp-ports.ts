@@ -114,7 +114,8 @@ export function sendUdp(
   memory.bytes.set(payload, scratch + udp.HEADER_LEN);
   const sum = pseudo + memory.sum(scratch + udp.HEADER_LEN, payload.length);
   udp.write(memory.view, scratch, fromPort, toPort, payload.length, sum);
-  if (!output.send(route, ipv4.Protocol.Udp, scratch, len)) drops.lose(Loss.LinkQueueFull);
+  const sent = output.sendInFragments(route, ipv4.Protocol.Udp, scratch, len);
+  if (!sent) drops.lose(Loss.LinkQueueFull);
   arena.give(scratch, len, arena.scratchAccount);
 }
 

@@ -1,12 +1,17 @@
 // QEMU's framing of `-netdev stream` and `-netdev socket`: before each frame its length, 4 bytes, big-endian.
 //
 // The deframer works in place. Bytes are read to [readOff, readOff+room) of one buffer in the arena, received() says how
-// many came, and every frame that is complete is passed on as an offset and a length where it lies. A frame that is
-// not complete yet stays; only when less than half of the buffer is left behind it is it moved to the front. Half
-// of the buffer is longer than the longest frame, so that one always fits.
+// many came, and every frame that is complete is passed on as an offset and a length where it lies, for as long as the
+// link's budget lasts; passOn() goes on in the next turn, and nothing may be read meanwhile.
+//
+// The next bytes are read to right behind a frame that is not complete yet, while at least half of the buffer is free
+// there. Else they are read to `front`, and what there is of the frame is moved to end where they will begin; before
+// `front` there is room for the longest frame. The same where complete frames wait: a place to read to has to be said
+// before they have been passed on.
 
 import { assert } from '../base/assert.ts';
 import type { Memory } from '../base/memory.ts';
+import type { Budget } from '../base/turn.ts';
 
 /** Bytes of the length before each frame. */
 export const PREFIX_LEN = 4;
@@ -39,66 +44,77 @@ export function eachFrame(
 export class Deframer {
   private readonly memory: Memory;
   private readonly sink: FrameSink;
+  private readonly budget: Budget;
   private readonly base: number;
   private readonly size: number;
+  private readonly front: number;
   /** First byte not passed on, and the end of what has arrived. */
   private start: number;
   private end: number;
-  /** What received() passed on last: frames from here to there. */
+  /** Where the next bytes are read to: `end`, unless complete frames wait. */
+  private next: number;
+  /** What was passed on last: frames from here to there. */
   private passedFrom: number;
   private passedTo: number;
   private stopped = false;
 
   /** The buffer is [off, off+size) of `memory`, lent for as long as the deframer is used. */
-  constructor(memory: Memory, off: number, size: number, sink: FrameSink) {
+  constructor(memory: Memory, off: number, size: number, sink: FrameSink, budget: Budget) {
     assert(size >= 2 * (MAX_STREAM_FRAME + PREFIX_LEN), 'the receive buffer holds two of the longest frames');
     this.memory = memory;
     this.sink = sink;
+    this.budget = budget;
     this.base = off;
     this.size = size;
-    this.start = off;
-    this.end = off;
-    this.passedFrom = off;
-    this.passedTo = off;
+    this.front = off + PREFIX_LEN + MAX_STREAM_FRAME;
+    this.start = this.front;
+    this.end = this.front;
+    this.next = this.front;
+    this.passedFrom = this.front;
+    this.passedTo = this.front;
   }
 
-  /** Where the next bytes are to be read to. */
+  /** Where the next bytes are to be read to, once there are no more frames to pass on. */
   get readOff(): number {
-    return this.end;
+    return this.next;
   }
 
   /** How many bytes fit there, at least half of the buffer. */
   get room(): number {
-    return this.base + this.size - this.end;
+    return this.base + this.size - this.next;
+  }
+
+  /** Are there complete frames, or a length that is none, to pass on? Then nothing more may be received. */
+  get hasMore(): boolean {
+    const behind = this.end - this.start - PREFIX_LEN;
+    if (this.stopped || behind < 0) return false;
+    const len = this.memory.view.getUint32(this.start);
+    return len <= behind || len > MAX_STREAM_FRAME;
   }
 
   /**
-   * `count` bytes have arrived at `readOff`, at most `room`. Passes on each frame that is complete; one of 0 to 13 bytes
-   * too, which is whole, if no Ethernet. False after a length above MAX_STREAM_FRAME: the stream makes no sense from
-   * there on, and nothing more is passed on.
+   * `count` bytes have arrived at `readOff`, at most `room`. Passes on each frame that is complete, up to what the turn
+   * has left; one of 0 to 13 bytes too, which is whole, if no Ethernet. False after a length above MAX_STREAM_FRAME: the
+   * stream makes no sense from there on, and nothing more is passed on.
    */
   received(count: number): boolean {
-    const { view } = this.memory;
     this.end += count;
-    this.passedFrom = this.start;
-    this.passedTo = this.start;
-    while (!this.stopped && this.end - this.start >= PREFIX_LEN) {
-      const len = view.getUint32(this.start);
-      if (len > MAX_STREAM_FRAME) {
-        this.stopped = true;
-        return false;
-      }
-      const frame = this.start + PREFIX_LEN;
-      if (frame + len > this.end) break;
-      this.start = frame + len;
-      this.passedTo = this.start;
-      this.sink.onFrame(frame, len);
+    const good = this.passAll();
+    if (!this.stopped) {
+      this.next = this.hasMore || !this.staysInPlace() ? this.front : this.end;
+      this.moveRest();
     }
-    this.makeRoom();
-    return true;
+    return good;
   }
 
-  /** The frames that the last received() passed on, the one that it did not come back from included. */
+  /** Passes on what received() has left, as far as this turn goes. What it returns is as there. */
+  passOn(): boolean {
+    const good = this.passAll();
+    this.moveRest();
+    return good;
+  }
+
+  /** The frames that were passed on last, in one go, the one that did not come back included. */
   recall(show: (off: number, len: number) => void): void {
     eachFrame(this.memory, this.passedFrom, this.passedTo, show);
   }
@@ -108,15 +124,46 @@ export class Deframer {
     this.stopped = true;
   }
 
-  private makeRoom(): void {
-    const partial = this.end - this.start;
-    if (partial > 0 && this.room >= this.size / 2) return;
-    if (partial > 0) {
-      this.memory.copy(this.base, this.start, partial);
-      // It may lie where they were.
-      this.passedTo = this.passedFrom;
+  private passAll(): boolean {
+    this.passedFrom = this.start;
+    this.passedTo = this.start;
+    this.budget.begin();
+    const good = this.passFrames();
+    this.budget.end();
+    return good;
+  }
+
+  private passFrames(): boolean {
+    const { view } = this.memory;
+    while (!this.stopped && this.end - this.start >= PREFIX_LEN) {
+      const len = view.getUint32(this.start);
+      if (len > MAX_STREAM_FRAME) {
+        this.stopped = true;
+        return false;
+      }
+      const frame = this.start + PREFIX_LEN;
+      if (frame + len > this.end || !this.budget.takeFrame()) return true;
+      this.start = frame + len;
+      this.passedTo = this.start;
+      this.sink.onFrame(frame, len);
     }
-    this.start = this.base;
-    this.end = this.base + partial;
+    return true;
+  }
+
+  /** Is there enough room behind the frame that is not complete yet? */
+  private staysInPlace(): boolean {
+    return this.end > this.start && this.base + this.size - this.end >= this.size / 2;
+  }
+
+  /** What there is of a frame that is not complete, to where the next bytes will be. */
+  private moveRest(): void {
+    if (this.stopped || this.hasMore || this.end === this.next) return;
+    const len = this.end - this.start;
+    const to = this.next - len;
+    this.memory.copy(to, this.start, len);
+    // It may lie where they were.
+    if (this.passedFrom < this.next && this.passedTo > to) this.passedTo = this.passedFrom;
+    this.start = to;
+    this.end = this.next;
   }
 }

@@ -2,8 +2,8 @@
 // embedded guest, a test, another network). What one end sends, the other one's sink gets.
 //
 // Each end gathers frames in batches of its own arena (transmit.ts). flush() only asks the receiver's clock for a turn:
-// delivery is always in a later turn, at most FRAMES_PER_TURN frames or BYTES_PER_TURN bytes in one, the rest in the
-// next, or a bulk transfer would run in one turn and starve the event loop. When both ends are in one arena, a frame is
+// delivery is always in a later turn, at most BYTES_PER_TURN bytes or what the link's budget has for one turn, the rest in
+// the next, or a bulk transfer would run in one turn and starve the event loop. When both ends are in one arena, a frame is
 // delivered where it lies in the sender's batch; otherwise as many bytes as one turn may deliver are copied across at
 // once. A batch is free again when its last frame has been delivered, and a sender that was refused hears of it in a
 // turn of its own.
@@ -15,11 +15,11 @@ import { Account } from '../base/arena.ts';
 import { assert } from '../base/assert.ts';
 import type { Memory } from '../base/memory.ts';
 import { Region } from '../base/region.ts';
+import { Budget } from '../base/turn.ts';
 import { eachFrame, PREFIX_LEN } from './framing.ts';
 import type { Link, LinkHost, LinkSink, ShowFrame } from './link.ts';
 import { TransmitQueue } from './transmit.ts';
 
-const FRAMES_PER_TURN = 64;
 const BYTES_PER_TURN = 262144;
 const BATCHES = 2;
 
@@ -61,6 +61,7 @@ class PairEnd implements Link {
   /** Where that batch begins. */
   private batchFrom = 0;
   private landing = -1;
+  private budget: Budget | null = null;
   private readonly account = new Account();
 
   constructor(name: string, maxFrame: number) {
@@ -80,6 +81,7 @@ class PairEnd implements Link {
     this.sink = sink;
     this.host = host;
     this.queue = queue;
+    this.budget = new Budget(host.turn);
     this.askReceive();
   }
 
@@ -138,7 +140,9 @@ class PairEnd implements Link {
     const { other } = this;
     if (this.closed) return;
     this.receiving = true;
+    this.budget!.begin();
     const more = other.queue !== null && this.deliver(other.queue);
+    this.budget!.end();
     this.receiving = false;
     if (this.closed) this.free();
     else if (more) this.askReceive();
@@ -148,15 +152,14 @@ class PairEnd implements Link {
   /** Delivers what one turn may deliver. True when there is more. */
   private deliver(queue: TransmitQueue): boolean {
     const { batch } = this;
-    let frames = FRAMES_PER_TURN;
     let bytes = BYTES_PER_TURN;
-    while (frames > 0 && bytes > 0) {
+    while (bytes > 0 && this.budget!.left > 0) {
       if (batch.len === 0) {
         if (!queue.next(batch)) return false;
         this.batchFrom = batch.off;
       }
       const before = batch.len;
-      frames -= this.deliverSome(frames, bytes);
+      this.deliverSome(bytes);
       bytes -= before - batch.len;
       if (this.closed) return false;
       if (batch.len === 0 && queue.release()) this.other.askWritable();
@@ -164,29 +167,26 @@ class PairEnd implements Link {
     return batch.len > 0 || !queue.isEmpty;
   }
 
-  /** Delivers at most `frames` frames and about `bytes` bytes of `batch`, one frame at least; returns how many. */
-  private deliverSome(frames: number, bytes: number): number {
+  /** Delivers about `bytes` bytes of `batch`, as far as the budget goes. */
+  private deliverSome(bytes: number): void {
     const from = this.other.host!.arena.memory;
     const { memory } = this.host!.arena;
     const { batch } = this;
     let shift = 0;
     if (this.landing >= 0) {
-      const span = spanOf(from, batch, frames, bytes);
+      const span = spanOf(from, batch, bytes, this.budget!.left);
       memory.bytes.set(from.bytes.subarray(batch.off, batch.off + span), this.landing);
       shift = this.landing - batch.off;
     }
-    let delivered = 0;
-    const stop = batch.len - bytes;
-    while (batch.len > 0 && delivered < frames && (batch.len > stop || delivered === 0)) {
+    const { len: before } = batch;
+    while (batch.len > 0 && before - batch.len < bytes && this.budget!.takeFrame()) {
       const len = from.view.getUint32(batch.off);
       const frame = batch.off + PREFIX_LEN;
       batch.off = frame + len;
       batch.len -= PREFIX_LEN + len;
-      delivered++;
       this.sink?.onFrame(frame + shift, len);
-      if (this.closed) break;
+      if (this.closed) return;
     }
-    return delivered;
   }
 
   /** Tells the sink in a turn of its own that there is room again. */
@@ -240,10 +240,10 @@ class PairEnd implements Link {
   }
 }
 
-/** The bytes of as many whole frames at the front of `batch` as deliverSome() delivers under the same limits. */
-function spanOf(from: Memory, batch: Region, frames: number, bytes: number): number {
+/** The bytes of as many whole frames at the front of `batch` as deliverSome() delivers at most. */
+function spanOf(from: Memory, batch: Region, bytes: number, most: number): number {
   let span = 0;
-  for (let i = 0; i < frames && span < batch.len && (span < bytes || i === 0); i++) {
+  for (let frames = 0; span < batch.len && span < bytes && frames < most; frames++) {
     span += PREFIX_LEN + from.view.getUint32(batch.off + span);
   }
   return span;

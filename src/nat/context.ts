@@ -59,6 +59,11 @@ export class Guest {
     this.arena = arena;
   }
 
+  /** Sockets of the host that its flows have. */
+  get sockets(): number {
+    return this.tcp.size - this.timeWait.size + this.udp.size;
+  }
+
   get account(): Account {
     return this.port.account;
   }

@@ -5,6 +5,7 @@ import type { Ms } from '../base/clock.ts';
 import { Loss } from '../base/drop.ts';
 import type { GuestPort } from '../base/guest-port.ts';
 import { randomBelow } from '../base/random.ts';
+import { Work } from '../base/turn.ts';
 import type { Route } from '../ip/output.ts';
 import type { Packet } from '../ip/packet.ts';
 import { seqMax } from '../tcp/seq.ts';
@@ -14,6 +15,9 @@ import { FlowTable, KEY_WORDS } from './flow-table.ts';
 import { TcpFlow } from './tcp-flow.ts';
 import { UdpFlow } from './udp-flow.ts';
 
+/** A guest holds at most this many times the sockets that are left for all others. */
+const OF_THE_SPARE = 3;
+const ENDED_PER_TURN = 32;
 /** A reopened connection leaves a window's worth unused: nothing of the old one can be taken for one of its segments. */
 const BEYOND_USED = 65536;
 
@@ -62,9 +66,17 @@ export class Flows {
 
   /** Has the guest room for one more connect to the host? Counted where it has not. */
   mayConnect(guest: Guest): boolean {
-    if (guest.pendingConnects < this.context.settings.limits.pendingConnects) return true;
-    this.context.drops.lose(Loss.PendingConnectsFull);
+    const { settings, drops } = this.context;
+    if (guest.pendingConnects >= settings.limits.pendingConnects) drops.lose(Loss.PendingConnectsFull);
+    else if (!this.mayHaveSocket(guest)) drops.lose(Loss.HostSocketsExhausted);
+    else return true;
     return false;
+  }
+
+  /** The host's sockets are shared by all guests, of other networks too: some are left for whoever comes. */
+  private mayHaveSocket(guest: Guest): boolean {
+    const spare = this.context.host.spareSockets?.() ?? Number.POSITIVE_INFINITY;
+    return guest.sockets < OF_THE_SPARE * spare;
   }
 
   /** Has the guest room for one more TCP flow? One in TIME-WAIT goes where that helps. */
@@ -109,7 +121,9 @@ export class Flows {
     const { context } = this;
     const guest = this.guest(p.ingress);
     if (guest === undefined) return null;
-    if (guest.udp.size >= context.settings.limits.udpFlows) this.evictIdlest(guest);
+    const full = guest.udp.size >= context.settings.limits.udpFlows;
+    if (full || !this.mayHaveSocket(guest)) this.evictIdlest(guest);
+    context.turn.spend(Work.HostSocket);
     const flow = new UdpFlow(context, this, guest, this.nextId++, {
       guest: { addr: ipv4Addr(p.src), port: from },
       remote: { addr: ipv4Addr(p.dst), port: to },
@@ -138,13 +152,22 @@ export class Flows {
     guest.blocked.clear();
   }
 
-  portDown(port: GuestPort, now: Ms): void {
+  portDown(port: GuestPort): void {
     const guest = this.guests.get(port.id);
     if (guest === undefined) return;
-    for (const flow of [...guest.tcp]) flow.guestGone(now);
-    for (const flow of [...guest.udp]) flow.abort('guest-gone');
     guest.gone = true;
-    this.forgetIfDone(guest);
+    this.endSome(guest, [...guest.tcp, ...guest.udp]);
+  }
+
+  /** A guest may have left thousands of flows: some of them a turn, so that no other guest waits for it. */
+  private endSome(guest: Guest, flows: (TcpFlow | UdpFlow)[]): void {
+    const { turn, timers } = this.context;
+    for (const flow of flows.splice(-ENDED_PER_TURN)) {
+      if (flow instanceof TcpFlow) flow.guestGone(turn.now);
+      else flow.abort('guest-gone');
+    }
+    if (flows.length === 0) this.forgetIfDone(guest);
+    else timers.clock.soon(() => turn.run(() => this.endSome(guest, flows)));
   }
 
   close(): void {

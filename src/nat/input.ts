@@ -3,6 +3,7 @@
 import { type Endpoint, ipv4Addr } from '../base/addr.ts';
 import type { Ms } from '../base/clock.ts';
 import { Drop, Loss } from '../base/drop.ts';
+import { Work } from '../base/turn.ts';
 import type { HostStream, HostStreamEvents } from '../host/host-network.ts';
 import { Route } from '../ip/output.ts';
 import type { Packet } from '../ip/packet.ts';
@@ -87,6 +88,7 @@ export class NatInput {
       const verdict = this.udpPorts.deliver(p, now);
       if (verdict !== Drop.UdpNoService || context.addresses.isBroadcast(p.dst)) return verdict;
     }
+    context.turn.spend(Work.Datagram);
     const reply = this.udpForwards?.reply(p, off, len, now) ?? null;
     if (reply !== null) return reply;
     setKey(this.key, p.src, from, 0, 0, Protocol.Udp, p.ingress);
@@ -140,8 +142,10 @@ export class NatInput {
     const flow = this.openTcp(p, now, used);
     if (service !== undefined) {
       flow.startOpen(service(flow, this.peerOf(p)));
-    } else
+    } else {
+      this.context.turn.spend(Work.HostSocket);
       flow.startConnecting(this.context.host.connectTcp(this.context.policy.toHost(p.dst, to), flow), now);
+    }
     return Drop.None;
   }
 
@@ -151,7 +155,7 @@ export class NatInput {
     const guest: Endpoint = { addr: ipv4Addr(p.src), port: tcp.srcPort(v, p.l4) };
     const remote: Endpoint = { addr: ipv4Addr(p.dst), port: tcp.dstPort(v, p.l4) };
     const flow = flows.openTcp(p.ingress, this.key, { guest, remote, route: this.routeBack(p) }, now, used);
-    context.neighbours.learn(p.src, p.macHi, p.macLo, p.ingress);
+    context.neighbours.notice(p.src, p.macHi, p.macLo, p.ingress);
     passiveOpen(flow.tcb, this.segment, now);
     return flow;
   }
@@ -159,6 +163,7 @@ export class NatInput {
   /** RST for a segment without a flow. */
   private reset(p: Packet): void {
     const { context } = this;
+    context.turn.spend(Work.Step);
     const route = this.routeBack(p);
     const at = context.output.reserve(route, tcp.MIN_HEADER_LEN);
     if (at < 0) {

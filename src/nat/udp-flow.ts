@@ -7,6 +7,7 @@ import { type Endpoint, sameEndpoint } from '../base/addr.ts';
 import type { Ms } from '../base/clock.ts';
 import { Drop, Loss } from '../base/drop.ts';
 import { Timer } from '../base/timers.ts';
+import { Work } from '../base/turn.ts';
 import type { HostDatagramEvents, HostDatagrams, HostError } from '../host/host-network.ts';
 import { Route } from '../ip/output.ts';
 import { sendUdp } from '../ip/udp-ports.ts';
@@ -62,6 +63,8 @@ export class UdpFlow implements Flow, HostDatagramEvents {
   private last: Remote | null = null;
   private ended = false;
   private answeredQuery = false;
+  /** Errors of the host for what was sent: the next datagram pays for them. */
+  private refusals = 0;
   private readonly timer = new Timer((now) => this.onTimer(now));
 
   constructor(
@@ -112,6 +115,8 @@ export class UdpFlow implements Flow, HostDatagramEvents {
     }
     this.touch(now);
     this.answeredQuery = false;
+    this.context.turn.spend(this.refusals * Work.HostError);
+    this.refusals = 0;
     if (!this.socket.send(off, len, remote.host)) return Drop.UdpHostQueueFull;
     this.bytesToHost += len;
     return Drop.None;
@@ -152,6 +157,7 @@ export class UdpFlow implements Flow, HostDatagramEvents {
   onError(error: HostError): void {
     if (this.ended) return;
     if (error === 'refused') {
+      this.refusals++;
       this.tell(Code.Port);
       return;
     }

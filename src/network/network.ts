@@ -232,11 +232,11 @@ export class Network {
   private readonly goneLinks: LinkStats[] = [];
 
   private portDown(port: Port, reason: string): void {
-    this.nat.flows.portDown(port, this.turn.now);
+    this.nat.flows.portDown(port);
     this.reassembly.forgetPort(port.id);
     this.neighbours.forgetPort(port.id);
     this.icmp.forgetPort(port.id);
-    this.dhcp?.forgetPort(port.id);
+    for (const service of this.services) service.forgetPort(port.id);
     this.goneLinks.push(linkStats(port));
     if (this.goneLinks.length > MAX_GONE_LINKS) this.goneLinks.shift();
     this.tell(() => this.events.onGuestDown?.(port.link.name, reason));

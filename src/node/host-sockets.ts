@@ -43,6 +43,7 @@ export interface NodeHostOptions {
 
 export class NodeHost implements HostNetwork {
   private readonly options: NodeHostOptions;
+  private readonly descriptors: DescriptorBudget;
   private tcp: TcpShared | null = null;
   private udp: UdpShared | null = null;
   private resolvConf: Resolvers | null = null;
@@ -53,6 +54,7 @@ export class NodeHost implements HostNetwork {
 
   constructor(options: NodeHostOptions = {}) {
     this.options = options;
+    this.descriptors = options.descriptors ?? processDescriptors;
   }
 
   /** Throws when the arena has no room for the landing pad. */
@@ -62,7 +64,7 @@ export class NodeHost implements HostNetwork {
     if (padOff < 0) throw new Error('the arena has no room for the landing pad');
     const { bytes } = context.arena.memory;
     const pad = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + padOff, PAD_LEN);
-    const descriptors = this.options.descriptors ?? processDescriptors;
+    const { descriptors } = this;
     const random = this.options.random ?? new NodeRandom();
     const scratch = Buffer.allocUnsafeSlow(PAD_LEN);
     this.tcp = { context, padOff, pad, streams: new OpenSockets(descriptors) };
@@ -97,6 +99,11 @@ export class NodeHost implements HostNetwork {
     if (this.closing !== null)
       return Promise.reject(new HostBindError(`${formatEndpoint(at)}: the host is closed`));
     return new UdpSocket(this.startedUdp(), events).bindTo(at);
+  }
+
+  spareSockets(): number {
+    const { limit, used } = this.descriptors;
+    return limit - used;
   }
 
   /** What resolv.conf names, on port 53. It does not know which of these a network of ours may have taken over. */

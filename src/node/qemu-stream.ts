@@ -1,6 +1,7 @@
 // One guest on QEMU's `-netdev stream` or `-netdev socket`: a unix or TCP connection with a length before each frame.
 //
-// The socket reads into the link's receive buffer in the arena, and frames are passed on where they lie. Frames for the
+// The socket reads into the link's receive buffer in the arena, and frames are passed on where they lie. What a turn does
+// not get to waits there, and the socket is not read until it has been passed on in turns of its own. Frames for the
 // guest are gathered in batches; flush() hands the oldest to the socket, one write at a time, so that their order
 // holds. A batch is free when the kernel has taken all of it: at once, or at the write's callback.
 //
@@ -11,6 +12,7 @@ import type { Socket } from 'node:net';
 import { Account } from '../base/arena.ts';
 import { assert } from '../base/assert.ts';
 import { Region } from '../base/region.ts';
+import { Budget } from '../base/turn.ts';
 import { Deframer, MAX_STREAM_FRAME, RECEIVE_BUFFER_LEN } from '../link/framing.ts';
 import type { Link, LinkHost, LinkSink, ShowFrame } from '../link/link.ts';
 import { TransmitQueue } from '../link/transmit.ts';
@@ -48,6 +50,8 @@ export class QemuStreamLink implements Link {
   });
 
   private received = 0;
+  /** The rest of a 'data' chunk; only without takeOver(). */
+  private chunk: Buffer | null = null;
   private readonly account = new Account();
   private readonly batch = new Region();
   private writing = false;
@@ -71,7 +75,8 @@ export class QemuStreamLink implements Link {
       queue.free();
       throw new Error('the arena has no room for the receive buffer of another link');
     }
-    const deframer = new Deframer(host.arena.memory, receiveOff, RECEIVE_BUFFER_LEN, sink);
+    const budget = new Budget(host.turn);
+    const deframer = new Deframer(host.arena.memory, receiveOff, RECEIVE_BUFFER_LEN, sink, budget);
     this.attached = { sink, host, queue, deframer, receiveOff };
     this.startReading();
     if (this.gone) host.clock.soon(this.finish);
@@ -167,23 +172,54 @@ export class QemuStreamLink implements Link {
   private readonly onBytes = (count: number): boolean => {
     this.received = count;
     this.attached!.host.turn.run(this.takeReceived);
-    return this.reason === null;
+    if (this.attached!.deframer.hasMore) this.goOnSoon();
+    return this.reason === null && !this.attached!.deframer.hasMore;
   };
 
   private readonly takeReceived = (): void => {
-    if (this.reason !== null || this.attached!.deframer.received(this.received)) return;
-    this.fail(`a frame of more than ${MAX_STREAM_FRAME} bytes: the other side does not speak QEMU's stream`);
+    if (this.reason === null && !this.attached!.deframer.received(this.received)) this.failForLength();
   };
 
-  /** Without takeOver(): the chunk is copied to where it would have been read to. */
-  private readonly onChunk = (chunk: Buffer): void => {
-    for (let at = 0; at < chunk.length && this.reason === null; ) {
-      const place = this.nextPlace();
-      const count = chunk.copy(place, 0, at, at + Math.min(chunk.length - at, place.length));
-      at += count;
-      this.onBytes(count);
-    }
+  private goOnSoon(): void {
+    this.attached!.host.clock.soon(this.goOn);
+  }
+
+  private readonly goOn = (): void => {
+    const { host, deframer } = this.attached!;
+    if (this.reason !== null) return;
+    host.turn.run(this.takeRest);
+    if (deframer.hasMore) this.goOnSoon();
+    else if (this.chunk !== null) this.takeChunk();
+    else if (!this.gone) this.socket.resume();
   };
+
+  private readonly takeRest = (): void => {
+    if (!this.attached!.deframer.passOn()) this.failForLength();
+  };
+
+  private failForLength(): void {
+    this.fail(`a frame of more than ${MAX_STREAM_FRAME} bytes: the other side does not speak QEMU's stream`);
+  }
+
+  /** Without takeOver(). */
+  private readonly onChunk = (chunk: Buffer): void => {
+    this.chunk = chunk;
+    this.takeChunk();
+  };
+
+  /** The chunk is copied to where it would have been read to, as much of it as can be passed on. */
+  private takeChunk(): void {
+    let goesOn = true;
+    while (goesOn && this.chunk !== null) {
+      const place = this.nextPlace();
+      const count = this.chunk.copy(place, 0, 0, Math.min(this.chunk.length, place.length));
+      this.chunk = count < this.chunk.length ? this.chunk.subarray(count) : null;
+      goesOn = this.onBytes(count);
+    }
+    if (this.reason !== null) this.chunk = null;
+    else if (goesOn) this.socket.resume();
+    else this.socket.pause();
+  }
 
   private readonly onWriteDone = (error?: Error | null): void => {
     if (this.doneAtOnce > 0) this.doneAtOnce--;

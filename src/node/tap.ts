@@ -3,8 +3,8 @@
 //
 // libuv tells that there are frames by reading the first of them into the receive buffer (tap-device.ts says how); what
 // waits behind it is read with read(2) until there is none left, and all of that is one turn, so that a burst costs one
-// write to each host socket and one ACK to each flow. A turn has a budget, what is left comes in the next: libuv's poll is
-// level-triggered. No thread is in between, which would cost some 20 us for each burst, and an idle link costs nothing.
+// write to each host socket and one ACK to each flow. The link has a budget for each turn, what is left comes in the next:
+// libuv's poll is level-triggered. No thread is in between, which would cost some 20 us for each burst, and an idle link costs nothing.
 // Frames for the guest are gathered (transmit.ts) and written one by one at the turn's end: write(2) to a TAP runs the
 // guest's receive path and does not wait, so a frame that is not taken is lost, as on a wire, and counted.
 //
@@ -17,6 +17,7 @@ import type { Socket } from 'node:net';
 import { Account } from '../base/arena.ts';
 import { assert } from '../base/assert.ts';
 import { Region } from '../base/region.ts';
+import { Budget } from '../base/turn.ts';
 import { eachFrame, PREFIX_LEN, RECEIVE_BUFFER_LEN } from '../link/framing.ts';
 import type { Link, LinkHost, LinkLosses, LinkSink, ShowFrame } from '../link/link.ts';
 import { TransmitQueue } from '../link/transmit.ts';
@@ -40,7 +41,6 @@ const MAX_READ = 65535 + 14 + 4;
 /** Ethernet header and VLAN tag. */
 const HEADERS = 14 + 4;
 const BATCHES = 2;
-const FRAMES_PER_TURN = 64;
 const BYTES_PER_TURN = 524288;
 
 /** Frames since the link was opened. */
@@ -72,6 +72,7 @@ interface Attached {
   /** Where the arena begins in the process's memory. */
   readonly address: number;
   readonly receiveOff: number;
+  readonly budget: Budget;
 }
 
 export class TapLink implements Link {
@@ -128,7 +129,8 @@ export class TapLink implements Link {
       Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + this.readOff + PREFIX_LEN, MAX_READ);
     try {
       const reading = readingSocket(this.device, { buffer, callback: this.onBytes });
-      this.attached = { sink, host, queue, ...reading, address, receiveOff };
+      const budget = new Budget(host.turn);
+      this.attached = { sink, host, queue, ...reading, address, receiveOff, budget };
     } catch (error) {
       queue.free();
       host.arena.give(receiveOff, RECEIVE_BUFFER_LEN, this.account);
@@ -200,20 +202,45 @@ export class TapLink implements Link {
 
   private readonly onBytes = (count: number): boolean => {
     this.firstLen = count;
-    if (this.isUp) this.attached!.host.turn.run(this.drain);
-    return this.isUp;
+    if (!this.isUp) return false;
+    const { host, budget } = this.attached!;
+    host.turn.run(this.drain);
+    if (budget.isOverdrawn) host.clock.soon(this.payOff);
+    return this.isUp && !budget.isOverdrawn;
+  };
+
+  /** Lets turns pass that this link has had already. */
+  private readonly payOff = (): void => {
+    if (!this.isUp) return;
+    const { host, budget, socket } = this.attached!;
+    host.turn.run(this.passTurn);
+    if (budget.isOverdrawn) host.clock.soon(this.payOff);
+    else socket.resume();
+  };
+
+  private readonly passTurn = (): void => {
+    const { budget } = this.attached!;
+    budget.begin();
+    budget.end();
   };
 
   /** The frame that libuv has read, and what waits behind it. */
   private readonly drain = (): void => {
-    const { fd, address } = this.attached!;
+    const { budget } = this.attached!;
+    budget.begin();
+    this.drainFrames();
+    budget.end();
+  };
+
+  private drainFrames(): void {
+    const { fd, address, budget } = this.attached!;
     const { libc } = this.device;
     let len = this.firstLen;
-    let bytes = 0;
-    for (let frames = 1; this.isUp; frames++) {
-      bytes += len;
+    // It is read already, whatever is left.
+    budget.takeFrame();
+    for (let bytes = len; ; bytes += len) {
       this.take(len);
-      if (frames === FRAMES_PER_TURN || bytes >= BYTES_PER_TURN || !this.isUp) return;
+      if (!this.isUp || bytes >= BYTES_PER_TURN || !budget.takeFrame()) return;
       len = libc.read(fd, address + this.readOff + PREFIX_LEN, MAX_READ);
       if (len < 0) {
         const errno = libc.errno();
@@ -221,7 +248,7 @@ export class TapLink implements Link {
         return;
       }
     }
-  };
+  }
 
   /** Passes on the frame of `len` bytes that was read to the place at `readOff`. */
   private take(len: number): void {

@@ -12,6 +12,9 @@
 // its next withdraws its oldest. And it may hold three quarters of all addresses, offered, bound and resting ones: so a
 // guest that sends messages from invented MACs leaves some to the others. Up to 64 are any port's: a small pool is for
 // whoever comes first.
+//
+// What a client behind one port holds, nobody behind another can take, renew or give back in its name while that port is
+// there: there the same MAC is another client.
 
 import { formatIpv4Word, formatMac, type Mac } from '../base/addr.ts';
 import type { Ms } from '../base/clock.ts';
@@ -115,7 +118,7 @@ export class DhcpLeases {
   /** The client gives its bound address back. False when it is not its own. */
   release(client: Client, address: number, now: Ms): boolean {
     const lease = this.leases.get(address);
-    if (lease === undefined || stateAt(lease, now) !== 'bound' || !isSame(lease.client, client)) return false;
+    if (lease === undefined || stateAt(lease, now) !== 'bound' || !isOwn(lease, client, now)) return false;
     this.setFree(lease, now);
     return true;
   }
@@ -123,7 +126,7 @@ export class DhcpLeases {
   /** The client found somebody else using the address that it was given. False when it was not given it. */
   decline(client: Client, address: number, now: Ms): boolean {
     const lease = this.leases.get(address);
-    if (lease === undefined || !isHeld(lease, now) || !isSame(lease.client, client)) return false;
+    if (lease === undefined || !isHeld(lease, now) || !isOwn(lease, client, now)) return false;
     this.put(address, client, 'resting', now + REST_MS);
     return true;
   }
@@ -131,7 +134,7 @@ export class DhcpLeases {
   /** The client has taken another server's offer. RFC 2131 3.1, step 4. */
   withdrawOffers(client: Client, now: Ms): void {
     for (const lease of this.leases.values()) {
-      if (stateAt(lease, now) === 'offered' && isSame(lease.client, client)) this.withdraw(lease, now);
+      if (stateAt(lease, now) === 'offered' && isOwn(lease, client, now)) this.withdraw(lease, now);
     }
   }
 
@@ -148,25 +151,23 @@ export class DhcpLeases {
   private addressOf(client: Client, now: Ms): number | null {
     const fixed = this.dhcp.staticLeases.find(({ mac }) => isSameMac(mac, client.mac));
     const held = fixed === undefined ? undefined : this.leases.get(fixed.address);
-    const rests = held !== undefined && stateAt(held, now) === 'resting';
-    if (fixed !== undefined && !rests) return fixed.address;
+    const isTaken = held !== undefined && (stateAt(held, now) === 'resting' || !isWithin(held, client, now));
+    if (fixed !== undefined && !isTaken) return fixed.address;
     return this.leaseOf(client, now)?.address ?? null;
   }
 
   /**
    * By client id first, as RFC 2131 4.2 has it. Deviates from it twice, for guests as there are: a MAC alone is enough,
-   * because a boot loader and the system it loads send different client ids; and a client id is not enough while it is
-   * in use behind another switch port, because copies of one disk image send the same.
+   * because a boot loader and the system it loads send different client ids; and neither is while it is in use behind
+   * another switch port, because copies of one disk image send the same.
    */
   private leaseOf(client: Client, now: Ms): Lease | null {
     let byMac: Lease | null = null;
     for (const lease of this.leases.values()) {
       if (this.staticAddresses.has(lease.address) || stateAt(lease, now) === 'resting') continue;
-      const sameMac = isSameMac(lease.client.mac, client.mac);
-      if (client.id !== '' && lease.client.id === client.id) {
-        if (sameMac || lease.client.ingress === client.ingress || !isHeld(lease, now)) return lease;
-      }
-      if (sameMac) byMac = preferred(byMac, lease, now);
+      if (!isWithin(lease, client, now)) continue;
+      if (client.id !== '' && lease.client.id === client.id) return lease;
+      if (isSameMac(lease.client.mac, client.mac)) byMac = preferred(byMac, lease, now);
     }
     return byMac;
   }
@@ -284,6 +285,16 @@ function stateAt(lease: Lease, now: Ms): LeaseState {
 function isHeld(lease: Lease, now: Ms): boolean {
   const state = stateAt(lease, now);
   return state === 'offered' || state === 'bound';
+}
+
+/** Could it be the client's own, by the port? Not while another port holds it. */
+function isWithin(lease: Lease, client: Client, now: Ms): boolean {
+  const { ingress } = lease.client;
+  return ingress === client.ingress || ingress === NO_PORT || !isHeld(lease, now);
+}
+
+function isOwn(lease: Lease, client: Client, now: Ms): boolean {
+  return isSame(lease.client, client) && isWithin(lease, client, now);
 }
 
 /** A free one goes before an offer, an older one before a younger. */

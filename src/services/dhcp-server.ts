@@ -7,6 +7,7 @@ import { formatIpv4Word, formatMac, ipv4Addr, parseIpv4Word } from '../base/addr
 import type { Ms } from '../base/clock.ts';
 import { Drop } from '../base/drop.ts';
 import type { DhcpSettings, Settings } from '../base/settings.ts';
+import { type Turn, Work } from '../base/turn.ts';
 import {
   BOOTP_LEN,
   BROADCAST,
@@ -31,6 +32,9 @@ const IP_UDP_HEADERS = 28;
 /** Longer client ids are refused: they are kept. RFC 2132 9.14 has no limit. */
 const MAX_CLIENT_ID = 255;
 
+/** Leases of the table that one unit of work looks through. */
+const LEASES_PER_UNIT = 8;
+
 /** A new lease, in text. */
 export type LeaseListener = (mac: string, address: string) => void;
 
@@ -44,6 +48,7 @@ export class DhcpServer implements Service {
   private readonly onLease: LeaseListener;
   private port: BoundPort | null = null;
   private memory: DataView | null = null;
+  private turn: Turn | null = null;
 
   /** `onLease` is called for each lease that is new, not for its renewals. */
   constructor(settings: Settings, dhcp: DhcpSettings, onLease: LeaseListener) {
@@ -57,6 +62,7 @@ export class DhcpServer implements Service {
 
   start(ports: GatewayPorts): void {
     this.memory = ports.arena.memory.view;
+    this.turn = ports.turn;
     this.port = ports.bindUdp(this.settings.gateway, SERVER_PORT, (off, len, from, now) =>
       this.receive(off, len, from, now),
     );
@@ -67,7 +73,6 @@ export class DhcpServer implements Service {
     this.port = null;
   }
 
-  /** A guest's link is gone. */
   forgetPort(ingress: number): void {
     this.table.forgetPort(ingress);
   }
@@ -78,6 +83,8 @@ export class DhcpServer implements Service {
   }
 
   private receive(off: number, len: number, from: Peer, now: Ms): Drop {
+    // The table is looked through for each message.
+    this.turn?.spend(Work.Message + this.table.size / LEASES_PER_UNIT);
     const message = this.memory === null ? null : parse(this.memory, off, len);
     if (message === null || message.op !== Op.Request) return Drop.DhcpMalformed;
     const client = clientOf(message, from);

@@ -12,6 +12,7 @@ import type { Ms } from '../base/clock.ts';
 import { Drop, type DropCounters, Loss } from '../base/drop.ts';
 import type { Random } from '../base/random.ts';
 import type { DnsSettings, Settings } from '../base/settings.ts';
+import { Work } from '../base/turn.ts';
 import type { HostNetwork, HostStream, HostStreamEvents } from '../host/host-network.ts';
 import * as dns from '../wire/dns.ts';
 import { MAX_PAYLOAD } from '../wire/udp.ts';
@@ -35,7 +36,8 @@ export class DnsRelay implements Service {
   private readonly account = new Account();
   private readonly queries = new Quota(MAX_QUERIES, MAX_QUERIES_PER_PORT);
   private readonly connections = new Quota(MAX_STREAMS, MAX_STREAMS_PER_PORT);
-  private readonly underWay = new Set<DnsExchange>();
+  /** With the switch port of who has asked. */
+  private readonly underWay = new Map<DnsExchange, number>();
   private readonly streams = new Set<DnsStream>();
   private ports: GatewayPorts | null = null;
   private port: BoundPort | null = null;
@@ -67,10 +69,15 @@ export class DnsRelay implements Service {
   /** Connections are reset: each is told so in a turn of its own. */
   stop(): void {
     for (const stream of this.streams) stream.refuse();
-    for (const exchange of this.underWay) exchange.cancel();
+    for (const exchange of this.underWay.keys()) exchange.cancel();
     this.port?.close();
     if (this.port !== null) this.env?.arena.give(this.env.pad, PAD_LEN, this.account);
     this.port = null;
+  }
+
+  /** Nobody waits for its answers: what they hold is free for others. */
+  forgetPort(ingress: number): void {
+    for (const [exchange, of] of this.underWay) if (of === ingress) exchange.cancel();
   }
 
   /** Queries that wait for a resolver. */
@@ -131,6 +138,7 @@ export class DnsRelay implements Service {
   ): DnsExchange | null {
     const { env } = this;
     if (env === null || this.port === null || !this.queries.take(ingress)) return null;
+    env.turn.spend(Work.HostSocket);
     const resolvers = this.dns.resolvers ?? this.host.resolvers();
     const Kind = over === 'udp' ? UdpExchange : TcpExchange;
     const exchange: DnsExchange = new Kind(env, query, resolvers, (answer) => {
@@ -140,7 +148,7 @@ export class DnsRelay implements Service {
       this.underWay.delete(exchange);
       this.queries.give(ingress);
     };
-    this.underWay.add(exchange);
+    this.underWay.set(exchange, ingress);
     return exchange;
   }
 

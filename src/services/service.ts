@@ -21,6 +21,8 @@ export interface Service {
   readonly name: string;
   /** Called once, before the first frame. Claims its ports here. */
   start(ports: GatewayPorts): void;
+  /** The link of a guest is gone. */
+  forgetPort(ingress: number): void;
   /** Gives up its ports, timers and host sockets. */
   stop(): void;
 }

@@ -1,7 +1,8 @@
 // Learning switch. Each guest's link is plugged into a port; the gateway sits at a port of its own, which sees every
 // frame that is for one of its MACs or for a group. A MAC is learned from the source of every frame. A frame to a known
 // MAC goes to its port, one to an unknown or group address to every other port (flood). Nothing waits for anybody: a
-// port whose link is full loses the frame, and only it does, so a stuck guest blocks no other.
+// port whose link is full loses the frame, and only it does, so a stuck guest blocks no other. What is flooded costs every
+// other guest time, so a guest may have that done some thousand times a second, and no more.
 //
 // The gateway does not send by the MAC table but to a port: a flow remembers which port its guest is behind, so another
 // guest that claims the same MAC gets none of its bytes.
@@ -13,7 +14,8 @@ import type { Clock, Ms } from '../base/clock.ts';
 import { Drop, type DropCounters, Loss } from '../base/drop.ts';
 import type { GuestPort, GuestPorts } from '../base/guest-port.ts';
 import type { Timers } from '../base/timers.ts';
-import type { Turn } from '../base/turn.ts';
+import { TokenBucket } from '../base/token-bucket.ts';
+import { type Turn, Work } from '../base/turn.ts';
 import type { Link, LinkSink } from '../link/link.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import { MacTable } from './mac-table.ts';
@@ -34,6 +36,10 @@ export interface SwitchEvents {
   onPortWritable(port: Port): void;
 }
 
+/** Frames of one guest that are flooded, in a second and at once. */
+const FLOODS_PER_SECOND = 5000;
+const FLOOD_BURST = 1000;
+
 /** One link's place in the switch. */
 export class Port implements LinkSink, GuestPort {
   /** Never used twice in one network. */
@@ -46,11 +52,14 @@ export class Port implements LinkSink, GuestPort {
   bytesIn = 0;
   framesOut = 0;
   bytesOut = 0;
+  /** What may be flooded for it. */
+  readonly floods: TokenBucket;
   private readonly hub: Switch;
   /** Where the frame being built begins. */
   private reserved = -1;
 
-  constructor(id: number, link: Link, hub: Switch) {
+  constructor(id: number, link: Link, hub: Switch, now: Ms) {
+    this.floods = new TokenBucket(FLOODS_PER_SECOND, FLOOD_BURST, now);
     this.id = id;
     this.link = link;
     this.hub = hub;
@@ -129,8 +138,8 @@ export class Switch implements GuestPorts {
 
   /** Plugs `link` in. Throws when the arena has no room for it. */
   plug(link: Link): Port {
-    const port = new Port(this.nextId++, link, this);
     const { arena, turn, clock, timers } = this.parts;
+    const port = new Port(this.nextId++, link, this, clock.now());
     link.attach(port, { arena, turn, clock, timers });
     this.ports.set(port.id, port);
     return port;
@@ -159,6 +168,7 @@ export class Switch implements GuestPorts {
 
   onFrame(from: Port, off: number, len: number): Drop {
     const verdict = from.up ? this.judge(from, off, len) : Drop.NetworkClosed;
+    if (verdict !== Drop.None) this.parts.turn.spend(Work.Step);
     this.parts.drops.verdict(verdict);
     return verdict;
   }
@@ -171,31 +181,42 @@ export class Switch implements GuestPorts {
     const srcHi = ethernet.srcHi(v, off);
     const srcLo = ethernet.srcLo(v, off);
     if (ethernet.isGroup(srcHi) || this.gateway.owns(srcHi, srcLo)) return Drop.EthernetBadSource;
-    this.macs.learn(srcHi, srcLo, from.id, now);
+    if (this.macs.learn(srcHi, srcLo, from.id, now)) this.parts.turn.spend(Work.Step);
     const dstHi = ethernet.dstHi(v, off);
     const dstLo = ethernet.dstLo(v, off);
     if (this.gateway.owns(dstHi, dstLo)) return this.gateway.onFrame(off, len, from.id, now);
     if (ethernet.isGroup(dstHi)) {
-      const flooded = this.flood(from, off, len);
+      const flooded = this.flood(from, off, len, now);
       const verdict = this.gateway.onFrame(off, len, from.id, now);
-      return flooded ? Drop.None : verdict;
+      return verdict === Drop.None || flooded === Drop.EthernetNotForUs ? verdict : flooded;
     }
     const known = this.macs.find(dstHi, dstLo, now);
-    if (known < 0) return this.flood(from, off, len) ? Drop.None : Drop.EthernetNotForUs;
+    if (known < 0) return this.flood(from, off, len, now);
     // To itself: a wire does not echo.
     if (known === from.id) return Drop.EthernetNotForUs;
-    return this.ports.get(known)?.send(off, len) ?? Drop.EthernetNotForUs;
+    const to = this.ports.get(known);
+    return to === undefined ? Drop.EthernetNotForUs : this.copyTo(to, off, len);
   }
 
-  /** To every other guest. True when at least one took it. */
-  private flood(from: Port, off: number, len: number): boolean {
+  private copyTo(port: Port, off: number, len: number): Drop {
+    this.parts.turn.spend(Work.Step);
+    return port.send(off, len);
+  }
+
+  /** To every other guest. Drop.None when at least one took it. */
+  private flood(from: Port, off: number, len: number, now: Ms): Drop {
+    if (this.ports.size < 2) return Drop.EthernetNotForUs;
+    if (!from.floods.take(now)) {
+      this.parts.drops.lose(Loss.FloodLimited);
+      return Drop.EthernetFloodLimited;
+    }
     let taken = false;
     for (const port of this.ports.values()) {
       if (port === from) continue;
-      const sent = port.send(off, len);
+      const sent = this.copyTo(port, off, len);
       if (sent === Drop.None) taken = true;
       else this.parts.drops.lose(sent === Drop.LinkQueueFull ? Loss.LinkQueueFull : Loss.LinkFrameTooLong);
     }
-    return taken;
+    return taken ? Drop.None : Drop.EthernetNotForUs;
   }
 }

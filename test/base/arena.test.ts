@@ -119,13 +119,32 @@ test('any order of taking and giving: no overlap, aligned, and everything merges
 });
 
 describe('accounts', () => {
-  test('a guest alone may have all of it', () => {
+  test('a guest alone may have seven eighths of it, so that something is left for one that comes', () => {
     const arena = arenaOf();
     const guest = new Account();
     guest.flows = 1;
     arena.activeAccounts = 1;
-    expect(arena.take(SIZE / 2, guest)).toBeGreaterThan(0);
-    expect(arena.take(SIZE / 4, guest)).toBeGreaterThan(0);
+    while (arena.take(1, guest) > 0);
+    expect(guest.used).toBeGreaterThan((SIZE * 7) / 8 - 2 * MIN_BLOCK);
+    expect(guest.used).toBeLessThanOrEqual((SIZE * 7) / 8);
+    const comes = new Account();
+    comes.flows = 1;
+    arena.activeAccounts = 2;
+    expect(arena.take(SIZE / 16, comes)).toBeGreaterThan(0);
+  });
+
+  test('guests leave something for a link, and for each other, however many they are', () => {
+    const arena = arenaOf();
+    arena.activeAccounts = 5;
+    const held = Array.from({ length: 4 }, () => {
+      const guest = new Account();
+      guest.flows = 1;
+      while (arena.take(1, guest) > 0);
+      return guest.used;
+    });
+    expect(held[0]).toBe(SIZE / 2);
+    for (const [i, used] of held.entries()) if (i > 0) expect(used).toBeLessThan(held[i - 1]!);
+    expect(held.every((used) => used > 0)).toBe(true);
   });
 
   test('half of it while another guest has flows, counted in blocks', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Turn } from '../../src/base/turn.ts';
+import { Budget, TURN_WORK, Turn } from '../../src/base/turn.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 function setup() {
@@ -158,5 +158,45 @@ describe('a throw', () => {
     expect(log).toEqual(['a@0', 'first']);
     clock.runSoon();
     expect(log).toEqual(['a@0', 'first', 'third', 'fourth']);
+  });
+});
+
+describe('the budget of a link', () => {
+  /** Frames that one turn has for `budget`; the first of them does `extra` more. */
+  const framesOf = (turn: Turn, budget: Budget, extra = 0): number => {
+    let frames = 0;
+    turn.run(() => {
+      budget.begin();
+      while (frames < 1000 && budget.takeFrame()) {
+        if (frames++ === 0) turn.spend(extra);
+      }
+      budget.end();
+    });
+    return frames;
+  };
+
+  test('is a turn of frames, each turn anew', () => {
+    const { turn } = setup();
+    const budget = new Budget(turn);
+    expect([framesOf(turn, budget), framesOf(turn, budget)]).toEqual([TURN_WORK, TURN_WORK]);
+  });
+
+  test('what a frame does beyond is taken off the turns that follow', () => {
+    const { turn } = setup();
+    const budget = new Budget(turn);
+    expect(framesOf(turn, budget, 3 * TURN_WORK)).toBe(1);
+    expect(budget.isOverdrawn).toBe(true);
+    expect([framesOf(turn, budget), framesOf(turn, budget)]).toEqual([0, 0]);
+    expect(budget.isOverdrawn).toBe(false);
+    // The one unit of the frame itself.
+    expect(framesOf(turn, budget)).toBe(TURN_WORK - 1);
+  });
+
+  test("is a link's own: what others spend in their turns is nothing to it", () => {
+    const { turn } = setup();
+    const budget = new Budget(turn);
+    turn.run(() => turn.spend(10 * TURN_WORK));
+    framesOf(turn, new Budget(turn), 10 * TURN_WORK);
+    expect(framesOf(turn, budget)).toBe(TURN_WORK);
   });
 });

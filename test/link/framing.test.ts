@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { memoryOver } from '../../src/base/memory.ts';
+import { Budget, TURN_WORK, Turn } from '../../src/base/turn.ts';
 import { Deframer, MAX_STREAM_FRAME, RECEIVE_BUFFER_LEN } from '../../src/link/framing.ts';
 import { pattern, sameFrames } from '../support/link-bench.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 
 const BASE = 4096;
@@ -22,22 +24,44 @@ class Bench {
   readonly memory = memory;
   readonly got: Buffer[] = [];
   readonly deframer: Deframer;
+  readonly turn = new Turn(new ManualClock());
+  /** Frames of each turn. */
+  readonly perTurn: number[] = [];
 
   constructor(onEach: () => void = () => {}) {
-    this.deframer = new Deframer(this.memory, BASE, RECEIVE_BUFFER_LEN, {
-      onFrame: (off, len) => {
+    const sink = {
+      onFrame: (off: number, len: number) => {
         expect(off).toBeGreaterThanOrEqual(BASE + 4);
         expect(off + len).toBeLessThanOrEqual(BASE + RECEIVE_BUFFER_LEN);
         this.got.push(Buffer.from(this.memory.bytes.subarray(off, off + len)));
         onEach();
       },
-    });
+    };
+    this.deframer = new Deframer(this.memory, BASE, RECEIVE_BUFFER_LEN, sink, new Budget(this.turn));
   }
 
+  /** Reads `bytes`, as many as there is room for, and passes on what is complete. */
   feed(bytes: Uint8Array): boolean {
+    let good = this.receive(bytes);
+    while (good && this.deframer.hasMore) good = this.inTurn(() => this.deframer.passOn());
+    return good;
+  }
+
+  /** Reads `bytes` and passes on what one turn does. */
+  receive(bytes: Uint8Array): boolean {
     expect(bytes.length).toBeLessThanOrEqual(this.deframer.room);
     this.memory.bytes.set(bytes, this.deframer.readOff);
-    return this.deframer.received(bytes.length);
+    return this.inTurn(() => this.deframer.received(bytes.length));
+  }
+
+  inTurn(pass: () => boolean): boolean {
+    const before = this.got.length;
+    let good = false;
+    this.turn.run(() => {
+      good = pass();
+    });
+    this.perTurn.push(this.got.length - before);
+    return good;
   }
 }
 
@@ -117,9 +141,80 @@ describe("QEMU's stream framing: a 4-byte big-endian length before each frame", 
     }
     expect(Buffer.concat(bench.got).equals(Buffer.concat(expected))).toBe(true);
     expect(bench.got.length).toBe(expected.length);
-    // Nothing outside of the buffer was touched.
-    expect(bench.memory.bytes.subarray(0, BASE).every((byte) => byte === 0xee)).toBe(true);
-    expect(bench.memory.bytes.subarray(BASE + RECEIVE_BUFFER_LEN).every((byte) => byte === 0xee)).toBe(true);
+    expectNothingElseTouched(bench);
+  });
+});
+
+/** Nothing outside of the buffer. */
+function expectNothingElseTouched({ memory }: Bench): void {
+  expect(memory.bytes.subarray(0, BASE).every((byte) => byte === 0xee)).toBe(true);
+  expect(memory.bytes.subarray(BASE + RECEIVE_BUFFER_LEN).every((byte) => byte === 0xee)).toBe(true);
+}
+
+describe('what a turn does not get to', () => {
+  const small = Array.from({ length: 2000 }, (_, i) => pattern(i, 60));
+
+  test('waits, and is passed on in the turns that follow', () => {
+    const bench = new Bench();
+    bench.feed(framed(...small.slice(0, 200)));
+    expect(bench.perTurn).toEqual([TURN_WORK, TURN_WORK, 200 - 2 * TURN_WORK]);
+    expect(sameFrames(bench.got, small.slice(0, 200))).toBe(true);
+  });
+
+  test('a frame that costs more than a turn has is the last of its turn, and the next turns have less', () => {
+    const bench = new Bench(() => {
+      if (bench.got.length === 1) bench.turn.spend(2 * TURN_WORK + TURN_WORK / 2);
+    });
+    bench.feed(framed(...small.slice(0, 100)));
+    // One unit for the frame itself, and two turns and a half for what it did.
+    expect(bench.perTurn).toEqual([1, 0, TURN_WORK / 2 - 1, 100 - TURN_WORK / 2]);
+  });
+
+  test('has a place for the next read at any time, and what is read there joins what was left', () => {
+    const random = new SeededRandom(8);
+    const bench = new Bench();
+    const frames = small.map((frame) =>
+      random.below(50) === 0 ? pattern(random.below(9), random.below(MAX_STREAM_FRAME + 1)) : frame,
+    );
+    let pending = framed(...frames);
+    const { deframer } = bench;
+    while (pending.length > 0) {
+      const n = Math.min(
+        pending.length,
+        random.below(4) === 0 ? 1 + random.below(deframer.room) : deframer.room,
+      );
+      bench.receive(pending.subarray(0, n));
+      pending = pending.subarray(n);
+      const { readOff, room } = deframer;
+      expect(room).toBeGreaterThanOrEqual(RECEIVE_BUFFER_LEN / 2);
+      while (deframer.hasMore) bench.inTurn(() => deframer.passOn());
+      expect([deframer.readOff, deframer.room]).toEqual([readOff, room]);
+      bench.memory.bytes.fill(random.word(), readOff, readOff + room);
+    }
+    expect(sameFrames(bench.got, frames)).toBe(true);
+    expectNothingElseTouched(bench);
+  });
+
+  test('is not passed on after stop(), nor behind a length that is none', () => {
+    const stopped = new Bench();
+    stopped.receive(framed(...small.slice(0, 100)));
+    stopped.deframer.stop();
+    expect(stopped.deframer.hasMore).toBe(false);
+    expect(stopped.inTurn(() => stopped.deframer.passOn())).toBe(true);
+    expect(stopped.got.length).toBe(TURN_WORK);
+    expectNothingElseTouched(stopped);
+    const broken = new Bench();
+    const bad = Buffer.from('ffffffff', 'hex');
+    expect(broken.receive(Buffer.concat([framed(...small.slice(0, TURN_WORK + 6)), bad]))).toBe(true);
+    expect(broken.inTurn(() => broken.deframer.passOn())).toBe(false);
+    expect(broken.got.length).toBe(TURN_WORK + 6);
+    expect(broken.deframer.hasMore).toBe(false);
+    // Far more behind it than the longest frame has.
+    const long = new Bench();
+    const rest = Buffer.alloc(RECEIVE_BUFFER_LEN / 2 - 5000);
+    expect(long.receive(Buffer.concat([framed(...small.slice(0, TURN_WORK + 6)), bad, rest]))).toBe(true);
+    expect(long.inTurn(() => long.deframer.passOn())).toBe(false);
+    expectNothingElseTouched(long);
   });
 });
 
@@ -154,8 +249,11 @@ describe('recall(): what a throw out of a turn leaves to be read', () => {
   test('nothing when what was left was moved over them', () => {
     const bench = new Bench();
     const long = pattern(4, 65000);
-    bench.feed(Buffer.concat([framed(long, long), framed(long).subarray(0, 64000)]));
-    expect(bench.deframer.room).toBeGreaterThan(RECEIVE_BUFFER_LEN / 2);
+    const stream = framed(long, long, long, long, long);
+    bench.feed(stream.subarray(0, RECEIVE_BUFFER_LEN / 2));
+    expect(sameFrames(recalled(bench), [long, long])).toBe(true);
+    bench.feed(stream.subarray(RECEIVE_BUFFER_LEN / 2, RECEIVE_BUFFER_LEN));
+    expect(bench.deframer.room).toBe(RECEIVE_BUFFER_LEN - MAX_STREAM_FRAME - 4);
     expect(recalled(bench)).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Account } from '../../src/base/arena.ts';
+import { TURN_WORK } from '../../src/base/turn.ts';
 import { createPair } from '../../src/link/pair.ts';
 import { newHost, pattern, RecordingSink, sameFrames, sendFrame } from '../support/link-bench.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -57,15 +58,31 @@ for (const arenas of ['one arena', 'two arenas'] as const) {
       expect(recalled()).toEqual([...fromGuest, ['to-guest', 70]]);
     });
 
-    test('at most 64 frames or 256 KiB in one turn, the rest in the next', () => {
+    test('what a frame does that costs more than a turn has is made up for in the turns that follow', () => {
       const { left, right, link, b } = bench(arenas);
-      for (let i = 0; i < 150; i++) sendFrame(link, left, pattern(i, 60));
+      for (let i = 0; i < 70; i++) sendFrame(link, left, pattern(i, 60));
+      b.onEach = () => {
+        if (b.frames.length === 1) right.turn.spend(3 * TURN_WORK);
+      };
       const counts: number[] = [];
-      while (b.frames.length < 150) {
+      for (let round = 0; round < 6; round++) {
         right.clock.runSoon(1);
         counts.push(b.frames.length);
       }
-      expect(counts.filter((n, i) => n !== counts[i - 1])).toEqual(expect.arrayContaining([64, 128, 150]));
+      expect(counts).toEqual([1, 1, 1, 70, 70, 70]);
+    });
+
+    test('at most what the budget has, or 256 KiB, in one turn, the rest in the next', () => {
+      const { left, right, link, b } = bench(arenas);
+      for (let i = 0; i < 250; i++) sendFrame(link, left, pattern(i, 60));
+      const counts: number[] = [];
+      while (b.frames.length < 250) {
+        right.clock.runSoon(1);
+        counts.push(b.frames.length);
+      }
+      expect(counts.filter((n, i) => n !== counts[i - 1])).toEqual(
+        expect.arrayContaining([TURN_WORK, 2 * TURN_WORK, 250]),
+      );
       b.frames.length = 0;
       for (let i = 0; i < 6; i++) sendFrame(link, left, pattern(i, 65553));
       right.clock.runSoon(1);

@@ -59,3 +59,62 @@ describe('UDP from where it should not come', () => {
     expect(forward.hasSentTo(to('127.0.0.1', 50000))).toBe(true);
   });
 });
+
+describe('sockets of the host, where there are few', () => {
+  const SOCKETS = 80;
+
+  /** A network whose host can open so many sockets, and two guests. */
+  function few() {
+    const bench = new RawBench();
+    const { host } = bench;
+    const spareSockets = (): number => SOCKETS - host.openStreams.length - host.openSockets.length;
+    Object.assign(host, { spareSockets });
+    return { bench, host, spareSockets, other: bench.plug('other') };
+  }
+  const SECOND = { from: '52:54:00:00:00:02', src: '10.0.2.16' };
+
+  test('connections: one guest has three quarters at most, the next three quarters of what is left', () => {
+    const { bench, host, spareSockets, other } = few();
+    for (let sport = 1; sport <= SOCKETS; sport++) bench.sends(tcp({ sport }));
+    expect(host.openStreams.length).toBe((SOCKETS * 3) / 4);
+    expect(bench.network.stats().losses).toEqual({ HostSocketsExhausted: SOCKETS / 4 });
+    expect(bench.network.stats().drops).toEqual({ TcpFlowsFull: SOCKETS / 4 });
+    for (let sport = 1; sport <= SOCKETS; sport++) other.sends(tcp({ ...SECOND, sport }));
+    expect(spareSockets()).toBe(SOCKETS / 16);
+  });
+
+  test('UDP: beyond that a guest loses its own flow that was idle for longest', () => {
+    const { bench, host, other } = few();
+    for (let sport = 1; sport <= SOCKETS; sport++) bench.sends(udp('x', { sport }));
+    expect(host.openSockets.length).toBe((SOCKETS * 3) / 4);
+    expect(host.sockets.slice(0, SOCKETS / 4).every((socket) => socket.closed)).toBe(true);
+    expect(bench.network.stats().losses).toEqual({ UdpFlowEvicted: SOCKETS / 4 });
+    other.sends(udp('x', SECOND));
+    expect(host.openSockets.length).toBe((SOCKETS * 3) / 4 + 1);
+  });
+
+  test('what is closed can be had again', () => {
+    const { bench, host } = few();
+    for (let sport = 1; sport <= SOCKETS; sport++) bench.sends(tcp({ sport }));
+    for (const stream of host.openStreams) stream.fail('refused');
+    bench.clock.runSoon();
+    bench.sends(tcp({ sport: 1000 }));
+    expect(host.openStreams.length).toBe(1);
+  });
+});
+
+test('a guest that goes and leaves hundreds of flows: no turn ends more than some of them, and all end', () => {
+  const bench = new RawBench();
+  for (let sport = 1; sport <= 100; sport++) bench.sends(tcp({ sport }), udp('x', { sport }));
+  bench.link.goesDown();
+  const left: number[] = [];
+  const open = (): number => bench.host.openSockets.length;
+  for (let before = open(); left.length < 20; before = open()) {
+    bench.clock.runSoon(1);
+    left.push(before - open());
+  }
+  expect(Math.max(...left)).toBeLessThanOrEqual(32);
+  const { flows, timers } = bench.network.stats();
+  expect({ ...flows, timers }).toMatchObject({ tcp: 0, udp: 0, timers: 0 });
+  expect([bench.host.openSockets, bench.host.openStreams]).toEqual([[], []]);
+});

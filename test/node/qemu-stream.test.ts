@@ -14,6 +14,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { TURN_WORK } from '../../src/base/turn.ts';
 import type { Link } from '../../src/link/link.ts';
 import { NodeClock } from '../../src/node/clock.ts';
 import type { StreamLinkSpec } from '../../src/node/link-spec.ts';
@@ -246,6 +247,92 @@ for (const [name, newSpec] of places) {
     });
   });
 }
+
+describe('a guest that sends more than a turn passes on', () => {
+  const frames = Array.from({ length: 1000 }, (_, i) => pattern(i, 60 + (i % 7)));
+  const bytes = Buffer.concat(
+    frames.flatMap((frame) => {
+      const prefix = Buffer.alloc(4);
+      prefix.writeUInt32BE(frame.length);
+      return [prefix, frame];
+    }),
+  );
+
+  /** A link over a pair of sockets, and the frames of each of its turns. */
+  async function linkOf(canTakeOver: boolean) {
+    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const accepted = once(server, 'connection');
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1').on('error', () => {});
+    const [socket] = (await accepted) as [Socket];
+    const guests = new Guests();
+    const link = new QemuStreamLink('qemu0', socket, canTakeOver, () => {});
+    guests.onLink(link);
+    const sink = guests.sinks[0]!;
+    const perTurn: number[] = [];
+    const { onEach } = sink;
+    let turn = -1;
+    sink.onEach = (frame) => {
+      // The first frame of a turn finds no work done.
+      if (guests.host.turn.work === 1) perTurn[++turn] = 0;
+      perTurn[turn]!++;
+      onEach(frame);
+    };
+    cleanups.push(() => {
+      client.destroy();
+      server.close();
+      return link.close();
+    });
+    return { client, guests, sink, link, perTurn };
+  }
+
+  test.each([true, false])(
+    'so many frames a turn, whole and in order (sockets taken over: %s)',
+    async (takeOver) => {
+      const { client, guests, sink, perTurn } = await linkOf(takeOver);
+      client.write(bytes);
+      await guests.until(() => sink.frames.length === frames.length);
+      expect(sameFrames(sink.frames, frames)).toBe(true);
+      expect(Math.max(...perTurn)).toBe(TURN_WORK);
+      expect(perTurn.length).toBeGreaterThanOrEqual(frames.length / TURN_WORK);
+    },
+  );
+
+  test.each([true, false])(
+    'frames sent right before the end arrive all the same (taken over: %s)',
+    async (takeOver) => {
+      const { client, guests, sink } = await linkOf(takeOver);
+      client.end(bytes);
+      await guests.until(() => sink.down !== null);
+      expect(sink.down).toBe('the other side closed the connection');
+      expect(sameFrames(sink.frames, frames)).toBe(true);
+    },
+  );
+
+  test.each([true, false])(
+    'close() in between: nothing comes after it (taken over: %s)',
+    async (takeOver) => {
+      const { client, guests, sink, link } = await linkOf(takeOver);
+      const used = guests.used;
+      client.write(bytes);
+      await guests.until(() => sink.frames.length >= TURN_WORK);
+      await link.close();
+      const n = sink.frames.length;
+      expect(n).toBeLessThan(frames.length);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(sink.frames.length).toBe(n);
+      expect(guests.host.arena.used).toBe(used);
+    },
+  );
+
+  test('a length that is none behind frames that wait: they come, and the link ends', async () => {
+    const { client, guests, sink } = await linkOf(true);
+    client.write(Buffer.concat([bytes, Buffer.from('ffffffff00', 'hex')]));
+    await guests.until(() => sink.down !== null);
+    expect(sink.frames.length).toBe(frames.length);
+    expect(sink.down).toContain('a frame of more than');
+  });
+});
 
 describe("QEMU's stream without taking sockets over", () => {
   test('frames come and go all the same', async () => {

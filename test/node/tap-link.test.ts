@@ -4,11 +4,12 @@
 import { closeSync, writeSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Account } from '../../src/base/arena.ts';
+import { TURN_WORK } from '../../src/base/turn.ts';
 import { NodeClock } from '../../src/node/clock.ts';
 import { loadLibc } from '../../src/node/libc.ts';
 import { TapLink } from '../../src/node/tap.ts';
 import { EAGAIN, EIO } from '../../src/node/tap-device.ts';
-import { newHost, pattern, RecordingSink, sendFrame } from '../support/link-bench.ts';
+import { newHost, pattern, RecordingSink, sameFrames, sendFrame } from '../support/link-bench.ts';
 
 const ENOMEM = 12;
 const CLOEXEC = 0o2000000;
@@ -109,6 +110,23 @@ describe.runIf(process.platform === 'linux')('a TAP link', () => {
     link.recall((direction, _memory, off, len) => shown.push(`${direction} ${off} ${len}`));
     expect(shown).toEqual([]);
     expect(sink.down).toBeNull();
+  });
+
+  test('a turn takes what the budget has, what one does beyond is made up for, and then the device is read on', async () => {
+    const bench = await TapBench.open();
+    const { sink, host, waiting } = bench;
+    const frames = Array.from({ length: 250 }, (_, i) => pattern(i, 60));
+    await bench.receives(frames[0]!, ...frames.slice(1, TURN_WORK));
+    sink.onEach = () => {
+      if (sink.frames.length === TURN_WORK + 1) host.turn.spend(3 * TURN_WORK);
+    };
+    await bench.receives(frames[TURN_WORK]!);
+    waiting.push(...frames.slice(TURN_WORK + 2));
+    await bench.receives(frames[TURN_WORK + 1]!);
+    // One unit of that frame was left for this turn to make up for.
+    expect(sink.frames.length).toBe(TURN_WORK + 1 + TURN_WORK - 1);
+    expect(sameFrames(sink.frames, frames.slice(0, sink.frames.length))).toBe(true);
+    expect(waiting.length).toBe(250 - sink.frames.length);
   });
 
   test('what the device does not take is told as lost, by the reason', async () => {

@@ -37,14 +37,22 @@ interface Loaded {
   readonly name: string;
   readonly frames: readonly Uint8Array[];
   readonly isCapture: boolean;
+  readonly isOurs: boolean;
 }
 
 const files: Loaded[] = paths.map((path) => {
   const bytes = readFileSync(path);
   const { frames, damage } = readCapture(bytes);
-  const name = relative(path.startsWith(OWN) ? OWN : SHARED, path);
+  const isOurs = path.startsWith(OWN);
+  const name = relative(isOurs ? OWN : SHARED, path);
+  // Of a damaged one there is what comes before the damage.
   const isCapture = damage === null;
-  return { name, frames: isCapture ? frames.map((one) => one.bytes) : [bytes], isCapture };
+  return {
+    name,
+    frames: isCapture || frames.length > 0 ? frames.map((one) => one.bytes) : [bytes],
+    isCapture,
+    isOurs,
+  };
 });
 
 const totalDrops = (drops: Readonly<Record<string, number>>): number =>
@@ -86,6 +94,16 @@ class Sweep {
     this.verdicts.set(name, (this.verdicts.get(name) ?? 0) + 1);
     this.link.takes();
     this.bench.link.takes();
+  }
+
+  /** `file: frames, delivered, drops by name`, as counted so far. */
+  row(name: string): string {
+    const { drops, accepted } = this.bench.network.stats();
+    const names = Object.entries(drops).sort(([a], [b]) => a.localeCompare(b));
+    return [
+      `${name}: ${this.injected} frames, ${accepted} delivered`,
+      ...names.map(([drop, n]) => `${n} ${drop}`),
+    ].join(', ');
   }
 
   /** Time for everything to end; what the played host remembers is forgotten. */
@@ -167,6 +185,19 @@ describe('thrown at the engine, frame by frame', () => {
       sweep.expectAccounted(name);
       sweep.expectLease(name);
     }
+  });
+
+  /** `npx vitest run test/replay/sweep.test.ts -u` writes the table anew. */
+  test('what becomes of the frames of our own captures is known', async () => {
+    const rows = files
+      .filter((one) => one.isOurs)
+      .map(({ name, frames }) => {
+        const sweep = new Sweep();
+        for (const frame of frames) sweep.inject(frame);
+        return sweep.row(name);
+      });
+    expect(rows.length).toBeGreaterThan(50);
+    await expect(`${rows.join('\n')}\n`).toMatchFileSnapshot(join(import.meta.dirname, 'sweep.txt'));
   });
 
   test('one network for all of them, again and again: memory stays flat', { timeout: 60_000 }, () => {

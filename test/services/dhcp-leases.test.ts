@@ -4,10 +4,18 @@ import { Drop } from '../../src/base/drop.ts';
 import { OFFER_MS, OFFERS_PER_PORT, REST_MS } from '../../src/services/dhcp-leases.ts';
 import type { Peer } from '../../src/services/service.ts';
 import { MessageType } from '../../src/wire/dhcp.ts';
-import { buildDiscover } from '../../src/wire/dhcp-client.ts';
+import { buildDiscover, buildRequest } from '../../src/wire/dhcp-client.ts';
 import { number, Option, type OptionValue } from '../../src/wire/dhcp-options.ts';
 import { DAY, DhcpBench, GATEWAY, mac, raw, withId, word } from '../support/dhcp-bench.ts';
 import { peer } from '../support/fake-ports.ts';
+
+/** A client behind a switch port. */
+const from = (port: number): Peer => peer('0.0.0.0', 68, '52:54:00:00:00:01', port);
+const serverId = (address: number): OptionValue => [Option.ServerId, number(4, address)];
+const requested = (address: string): OptionValue => [Option.RequestedAddress, number(4, word(address))];
+/** The type of the one answer. */
+const outcomeOf = (b: DhcpBench, bytes: Uint8Array, who: Peer): number | undefined =>
+  b.ask(bytes, who)?.message.type;
 
 describe('who gets which address', () => {
   test('the same MAC gets the same address again, also after its lease has expired', () => {
@@ -39,7 +47,6 @@ describe('who gets which address', () => {
     const b = new DhcpBench();
     const one = withId(mac(1), [255, 1]);
     const two = withId(mac(2), [255, 1]);
-    const from = (port: number): Peer => peer('0.0.0.0', 68, '52:54:00:00:00:01', port);
     expect(b.lease(one, from(1))).toBe('10.0.2.15');
     expect(b.lease(two, from(2))).toBe('10.0.2.16');
     expect(b.lease(one, from(1))).toBe('10.0.2.15');
@@ -47,20 +54,52 @@ describe('who gets which address', () => {
   });
 
   test('a guest that comes back on another port keeps its address', () => {
+    const b = new DhcpBench({ dhcp: { staticLeases: { '52:54:00:00:00:02': '10.0.2.7' } } });
+    b.lease(mac(1), from(1));
+    b.lease(mac(2), from(1));
+    b.server.forgetPort(1);
+    expect(b.lease(mac(1), from(2))).toBe('10.0.2.15');
+    expect(b.lease(mac(2), from(2))).toBe('10.0.2.7');
+  });
+
+  test('two guests with the same MAC on two ports get two addresses', () => {
     const b = new DhcpBench();
-    b.lease(mac(1), peer('0.0.0.0', 68, '52:54:00:00:00:01', 1));
-    expect(b.lease(mac(1), peer('0.0.0.0', 68, '52:54:00:00:00:01', 2))).toBe('10.0.2.15');
+    expect(b.lease(mac(1), from(1))).toBe('10.0.2.15');
+    expect(b.lease(mac(1), from(2))).toBe('10.0.2.16');
+    expect(b.lease(mac(1), from(1))).toBe('10.0.2.15');
+    expect(b.lease(mac(1), from(2))).toBe('10.0.2.16');
+  });
+
+  test.each([
+    ['a release', () => raw(MessageType.Release, { ciaddr: word('10.0.2.15') }, [serverId(GATEWAY)])],
+    ['a decline', () => raw(MessageType.Decline, {}, [requested('10.0.2.15'), serverId(GATEWAY)])],
+    ['a request to another server', () => raw(MessageType.Request, {}, [serverId(word('10.0.2.9'))])],
+  ])("%s in another guest's name, from another port, changes nothing of it", (_, message) => {
+    const b = new DhcpBench();
+    b.lease(mac(1), from(1));
+    expect(b.send(message(), from(2))).toBe(Drop.DhcpNotForUs);
+    expect(b.lease(mac(2), from(2))).toBe('10.0.2.16');
+    expect(outcomeOf(b, buildRequest(mac(1), { ciaddr: word('10.0.2.15') }), from(1))).toBe(MessageType.Ack);
+  });
+
+  test("a request for another guest's address in its name, from another port, gets a NAK", () => {
+    const b = new DhcpBench({ dhcp: { staticLeases: { '52:54:00:00:00:02': '10.0.2.7' } } });
+    b.lease(mac(1), from(1));
+    b.lease(mac(2), from(1));
+    expect(b.select(mac(1), '10.0.2.15', from(2))).toBe('NAK');
+    expect(b.select(mac(2), '10.0.2.7', from(2))).toBe('NAK');
+    expect(b.lease(mac(2), from(2))).toBe('10.0.2.16');
+    expect(b.table).toEqual(['10.0.2.15', '10.0.2.7', '10.0.2.16']);
   });
 
   test('the lease of a guest whose link is gone is given on when the pool is empty, one of a guest that is there never', () => {
     const b = new DhcpBench({ dhcp: { first: '10.0.2.15', last: '10.0.2.16' } });
-    const from = (port: number): Peer => peer('0.0.0.0', 68, '52:54:00:00:00:01', port);
     b.lease(mac(1), from(1));
     b.lease(mac(2), from(2));
     b.server.forgetPort(2);
     expect(b.lease(mac(3), from(3))).toBe('10.0.2.16');
     expect(b.send(buildDiscover(mac(4), 0), from(4))).toBe(Drop.DhcpPoolEmpty);
-    expect(b.lease(mac(1), from(5))).toBe('10.0.2.15');
+    expect(b.lease(mac(1), from(1))).toBe('10.0.2.15');
   });
 
   test('a static lease is for its MAC alone, inside or outside of the pool', () => {
@@ -111,20 +150,18 @@ describe('limits', () => {
 
   test('a flood of DISCOVERs with invented MACs takes no lease, and offers of its own port only', () => {
     const b = new DhcpBench({ dhcp: { first: '10.0.2.15', last: '10.0.2.100' } });
-    const from = (port: number): Peer => peer('0.0.0.0', 68, '52:54:00:00:00:01', port);
     b.lease(mac(1), from(1));
     expect(b.offer(mac(2), null, from(2))).toBe('10.0.2.16');
     for (let n = 0; n < 5000; n++) b.send(buildDiscover(mac(1000 + n), null), from(3));
     expect(b.offer(mac(3), null, from(2))).not.toBeNull();
     expect(b.select(mac(2), '10.0.2.16', from(2))).toBe('10.0.2.16');
-    expect(b.renew(mac(1), '10.0.2.15')).toBe('10.0.2.15');
+    expect(b.lease(mac(1), from(1))).toBe('10.0.2.15');
     expect(b.table).toEqual(['10.0.2.15', '10.0.2.16']);
   });
 
   test('invented MACs that take leases, or decline them, leave a quarter of the pool to other ports', () => {
     for (const declines of [false, true]) {
       const b = new DhcpBench();
-      const from = (port: number): Peer => peer('0.0.0.0', 68, '52:54:00:00:00:01', port);
       let got = 0;
       for (let n = 0; n < 1000; n++) {
         const address = b.lease(mac(1000 + n), from(3));

@@ -147,7 +147,7 @@ describe('where a reply goes, RFC 2131 4.1', () => {
 
   test('a renewal goes to ciaddr, whatever the broadcast flag', () => {
     const b = new DhcpBench();
-    b.lease(mac(1));
+    b.lease(mac(1), from);
     const bytes = raw(MessageType.Request, { ciaddr: word('10.0.2.15'), flags: BROADCAST });
     expect(where(b.ask(bytes, from)!.to)).toBe('10.0.2.15:68 52:54:00:00:00:01 4');
   });

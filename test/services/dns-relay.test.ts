@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Drop, Loss } from '../../src/base/drop.ts';
 import { RESOLVER_MS } from '../../src/services/dns-exchange.ts';
 import { MAX_QUERIES, MAX_QUERIES_PER_PORT } from '../../src/services/dns-relay.ts';
+import type { Peer } from '../../src/services/service.ts';
 import * as dns from '../../src/wire/dns.ts';
 import { DnsBench, FIRST, GUEST, resolver, SECOND } from '../support/dns-bench.ts';
 import { answerTo, dnsQuery, opt } from '../support/dns-messages.ts';
@@ -102,6 +103,22 @@ describe('what is no answer is ignored, RFC 5452 9.1', () => {
     b.run();
     expect(b.answers).toEqual([answerTo(QUERY, A)]);
   });
+});
+
+test('queries of a guest whose link is gone are given up, and others have their places', () => {
+  const b = new DnsBench();
+  const from = (port: number): Peer => peer('10.0.2.15', 40000, undefined, port);
+  for (const port of [1, 2])
+    for (let id = 0; id < MAX_QUERIES_PER_PORT; id++) b.query(dnsQuery(id, 'example.org'), from(port));
+  expect(b.query(QUERY, from(3))).toBe(Drop.DnsBusy);
+  const { length } = b.host.openSockets;
+  b.relay.forgetPort(1);
+  expect(b.relay.pending).toBe(MAX_QUERIES_PER_PORT);
+  expect(b.host.openSockets.length).toBe(length - MAX_QUERIES_PER_PORT);
+  expect(b.query(QUERY, from(3))).toBe(Drop.None);
+  b.advance(10_000);
+  expect(b.relay.pending).toBe(0);
+  expect(b.drops.lost(Loss.DnsUnanswered)).toBe(MAX_QUERIES_PER_PORT + 1);
 });
 
 describe('resolvers that do not answer', () => {

@@ -184,7 +184,7 @@ export class SocketRecord implements GuestSocketEvents {
 }
 
 /** Several clocks with an alarm each, on one. */
-class SplitClock {
+export class SplitClock {
   private readonly clock: Clock;
   private readonly alarms: { at: Ms; wake: () => void }[] = [];
 

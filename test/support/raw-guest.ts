@@ -100,17 +100,20 @@ export class RawBench {
   readonly host = new FakeHost();
   readonly network: Network;
   readonly link: RawLink;
+  private readonly wrap: (link: Link) => Link;
 
-  constructor(config: NetworkConfig = {}, maxFrame = 1514) {
+  /** `wrap`: what is attached in the place of each link. */
+  constructor(config: NetworkConfig = {}, maxFrame = 1514, wrap = (link: Link): Link => link) {
     const makeView = (buffer: ArrayBuffer): Buffer => Buffer.from(buffer);
     const { clock, host } = this;
     this.network = createNetwork(config, { clock, host, random: new SeededRandom(7), makeView });
+    this.wrap = wrap;
     this.link = this.plug('raw0', maxFrame);
   }
 
   plug(name: string, maxFrame = 1514): RawLink {
     const link = new RawLink(name, maxFrame);
-    this.network.attach(link);
+    this.network.attach(this.wrap(link));
     return link;
   }
 
