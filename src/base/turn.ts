@@ -22,6 +22,8 @@ export interface Flushable {
 
 /** Work that one turn does for one link: a burst of full frames that a guest's socket holds fits in. */
 export const TURN_WORK = 96;
+/** The same for a link that is alone: there is nobody to leave anything to, and each turn costs some time of its own. */
+export const ALONE_WORK = 8 * TURN_WORK;
 
 /**
  * What is done for a frame, in units of about a microsecond, and more than that for what is of little use: so that a guest
@@ -49,6 +51,8 @@ export class Turn {
   now: Ms = 0;
   /** What this turn has done so far, in units of Work. */
   work = 0;
+  /** Links that have a budget of its turns. */
+  sharers = 0;
   private readonly clock: Clock;
   private phase: Phase = 'idle';
   /** Marked for this turn, or while idle for the next. */
@@ -165,24 +169,35 @@ export class Turn {
   };
 }
 
-/** What the turns do for one link. What one of them has done beyond TURN_WORK is taken off the next ones. */
+/** What the turns do for one link. What one of them has done beyond its limit is taken off the next ones. */
 export class Budget {
   private readonly turn: Turn;
+  private readonly mayBeAlone: () => boolean;
+  private limit = TURN_WORK;
   private debt = 0;
 
-  constructor(turn: Turn) {
+  /** `mayBeAlone`: is there nobody else on this thread, as far as others than `turn` can tell? */
+  constructor(turn: Turn, mayBeAlone: () => boolean = () => true) {
     this.turn = turn;
+    this.mayBeAlone = mayBeAlone;
+    turn.sharers++;
+  }
+
+  /** The link is down. */
+  close(): void {
+    this.turn.sharers--;
   }
 
   /** Call before the link's first frame of a turn. */
   begin(): void {
+    this.limit = this.turn.sharers === 1 && this.mayBeAlone() ? ALONE_WORK : TURN_WORK;
     this.turn.spend(this.debt);
     this.debt = 0;
   }
 
   /** What is left of this turn for the link: 0 or less, nothing. */
   get left(): number {
-    return TURN_WORK - this.turn.work;
+    return this.limit - this.turn.work;
   }
 
   /** Is there enough left for a frame? Then it is taken off. */
@@ -194,11 +209,11 @@ export class Budget {
 
   /** Call after the last frame. */
   end(): void {
-    this.debt = Math.max(0, this.turn.work - TURN_WORK);
+    this.debt = Math.max(0, this.turn.work - this.limit);
   }
 
   /** Will the next turn have nothing for this link? */
   get isOverdrawn(): boolean {
-    return this.debt >= TURN_WORK;
+    return this.debt >= this.limit;
   }
 }

@@ -16,7 +16,7 @@ import { TcpFlow } from './tcp-flow.ts';
 import { UdpFlow } from './udp-flow.ts';
 
 /** A guest holds at most this many times the sockets that are left for all others. */
-const OF_THE_SPARE = 3;
+const OF_THE_SPARE = 7;
 const ENDED_PER_TURN = 32;
 /** A reopened connection leaves a window's worth unused: nothing of the old one can be taken for one of its segments. */
 const BEYOND_USED = 65536;

@@ -16,6 +16,7 @@ import { Budget } from '../base/turn.ts';
 import { Deframer, MAX_STREAM_FRAME, RECEIVE_BUFFER_LEN } from '../link/framing.ts';
 import type { Link, LinkHost, LinkSink, ShowFrame } from '../link/link.ts';
 import { TransmitQueue } from '../link/transmit.ts';
+import { processLinks } from './open-links.ts';
 import { takeOver } from './take-over.ts';
 
 /** The longest IP packet, an Ethernet header and a VLAN tag. */
@@ -29,6 +30,7 @@ interface Attached {
   readonly queue: TransmitQueue;
   readonly deframer: Deframer;
   readonly receiveOff: number;
+  readonly budget: Budget;
 }
 
 export class QemuStreamLink implements Link {
@@ -75,9 +77,10 @@ export class QemuStreamLink implements Link {
       queue.free();
       throw new Error('the arena has no room for the receive buffer of another link');
     }
-    const budget = new Budget(host.turn);
+    const budget = new Budget(host.turn, processLinks.isOne);
+    processLinks.count++;
     const deframer = new Deframer(host.arena.memory, receiveOff, RECEIVE_BUFFER_LEN, sink, budget);
-    this.attached = { sink, host, queue, deframer, receiveOff };
+    this.attached = { sink, host, queue, deframer, receiveOff, budget };
     this.startReading();
     if (this.gone) host.clock.soon(this.finish);
   }
@@ -255,7 +258,9 @@ export class QemuStreamLink implements Link {
 
   /** The socket is closed: nothing reads or writes the link's blocks any more. */
   private readonly finish = (): void => {
-    const { host, queue, receiveOff } = this.attached!;
+    const { host, queue, receiveOff, budget } = this.attached!;
+    budget.close();
+    processLinks.count--;
     queue.free();
     host.arena.give(receiveOff, RECEIVE_BUFFER_LEN, this.account);
     if (!this.closedByUs) host.turn.run(this.tellDown);

@@ -22,6 +22,7 @@ import { eachFrame, PREFIX_LEN, RECEIVE_BUFFER_LEN } from '../link/framing.ts';
 import type { Link, LinkHost, LinkLosses, LinkSink, ShowFrame } from '../link/link.ts';
 import { TransmitQueue } from '../link/transmit.ts';
 import { errnoName } from './libc.ts';
+import { processLinks } from './open-links.ts';
 import {
   EAGAIN,
   EBADFD,
@@ -129,8 +130,9 @@ export class TapLink implements Link {
       Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + this.readOff + PREFIX_LEN, MAX_READ);
     try {
       const reading = readingSocket(this.device, { buffer, callback: this.onBytes });
-      const budget = new Budget(host.turn);
+      const budget = new Budget(host.turn, processLinks.isOne);
       this.attached = { sink, host, queue, ...reading, address, receiveOff, budget };
+      processLinks.count++;
     } catch (error) {
       queue.free();
       host.arena.give(receiveOff, RECEIVE_BUFFER_LEN, this.account);
@@ -288,7 +290,9 @@ export class TapLink implements Link {
   private readonly onClose = (): void => {
     this.reason ??= 'the device was closed';
     this.isGone = true;
-    const { host, queue, receiveOff } = this.attached!;
+    const { host, queue, receiveOff, budget } = this.attached!;
+    budget.close();
+    processLinks.count--;
     queue.free();
     host.arena.give(receiveOff, RECEIVE_BUFFER_LEN, this.account);
     if (!this.closedByUs) host.turn.run(this.tellDown);

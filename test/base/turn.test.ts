@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Budget, TURN_WORK, Turn } from '../../src/base/turn.ts';
+import { ALONE_WORK, Budget, TURN_WORK, Turn } from '../../src/base/turn.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 function setup() {
@@ -175,15 +175,20 @@ describe('the budget of a link', () => {
     return frames;
   };
 
-  test('is a turn of frames, each turn anew', () => {
+  /** A turn, a budget, and somebody else who has one. */
+  function shared() {
     const { turn } = setup();
-    const budget = new Budget(turn);
+    const other = new Budget(turn);
+    return { turn, budget: new Budget(turn), other };
+  }
+
+  test('is a turn of frames, each turn anew', () => {
+    const { turn, budget } = shared();
     expect([framesOf(turn, budget), framesOf(turn, budget)]).toEqual([TURN_WORK, TURN_WORK]);
   });
 
   test('what a frame does beyond is taken off the turns that follow', () => {
-    const { turn } = setup();
-    const budget = new Budget(turn);
+    const { turn, budget } = shared();
     expect(framesOf(turn, budget, 3 * TURN_WORK)).toBe(1);
     expect(budget.isOverdrawn).toBe(true);
     expect([framesOf(turn, budget), framesOf(turn, budget)]).toEqual([0, 0]);
@@ -193,10 +198,22 @@ describe('the budget of a link', () => {
   });
 
   test("is a link's own: what others spend in their turns is nothing to it", () => {
-    const { turn } = setup();
-    const budget = new Budget(turn);
+    const { turn, budget, other } = shared();
     turn.run(() => turn.spend(10 * TURN_WORK));
-    framesOf(turn, new Budget(turn), 10 * TURN_WORK);
+    framesOf(turn, other, 10 * TURN_WORK);
     expect(framesOf(turn, budget)).toBe(TURN_WORK);
+  });
+
+  test('is larger for a link that is alone, on its network and on its thread', () => {
+    const { turn, budget, other } = shared();
+    expect(framesOf(turn, budget)).toBe(TURN_WORK);
+    other.close();
+    expect(framesOf(turn, budget)).toBe(ALONE_WORK);
+    const { turn: another } = setup();
+    let links = 2;
+    const oneOfTwo = new Budget(another, () => links === 1);
+    expect(framesOf(another, oneOfTwo)).toBe(TURN_WORK);
+    links = 1;
+    expect(framesOf(another, oneOfTwo)).toBe(ALONE_WORK);
   });
 });
