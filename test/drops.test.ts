@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { dropNames, lossNames } from '../src/base/drop.ts';
 import type { NetworkStats } from '../src/network/stats.ts';
 import { drops, frame, losses, type Provocation } from './support/provocations.ts';
+import { dropsElsewhere, lossesElsewhere } from './support/provocations-elsewhere.ts';
 import { ACK, arp, BROADCAST_MAC, echo, GATEWAY_MAC, ipv4, tcp, udp } from './support/raw-frames.ts';
 import { RawBench } from './support/raw-guest.ts';
 
@@ -66,6 +67,20 @@ describe('every Loss is provoked', () => {
     if (name === 'NeighbourUnknown' || name === 'ForwardUnreachable') {
       expect(change).toEqual({ NeighbourUnknown: 1, ForwardUnreachable: 1 });
     } else expect(change).toEqual({ [name]: 1 });
+    expectEveryFrameHasAVerdict(after);
+  });
+});
+
+describe('the same from other places', () => {
+  test.each(dropsElsewhere)('%s: %s', async (name, _, provocation) => {
+    const { before, after } = await provoke(provocation);
+    expect(moved(before.drops, after.drops)).toEqual({ [name]: 1 });
+    expectEveryFrameHasAVerdict(after);
+  });
+
+  test.each(lossesElsewhere)('%s: %s', async (name, _, provocation) => {
+    const { before, after } = await provoke(provocation);
+    expect(moved(before.losses, after.losses)).toEqual({ [name]: 1 });
     expectEveryFrameHasAVerdict(after);
   });
 });

@@ -15,6 +15,9 @@ const CHUNK = 65_536;
 const MAC = { hi: 0x5254, lo: 0x00666666 };
 const ADDRESS = 0x0a0002c8;
 
+// Also while it is not ready to answer: who has started it may have gone.
+process.on('disconnect', () => process.exit(0));
+
 const path = process.argv[2]!;
 const accepting = createServer((taken) => taken.on('error', () => {}).resume());
 accepting.listen({ port: 0, host: '127.0.0.1', backlog: 4096 });
