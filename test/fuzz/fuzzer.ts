@@ -12,7 +12,9 @@ import type { World } from './world.ts';
 
 const MOST_TALKS = 14;
 /** By port modulo 8 the host behaves, see fuzz-host.ts: those that say something more often than not. */
-const PORTS = [80, 8080, 443, 443, 443, 11, 2, 2050, 12, 5, 6, 1, 7, 15, 23, 31, 39, 47, 53, 8, 16];
+const PORTS = [
+  80, 8080, 443, 443, 443, 11, 2, 2050, 12, 12, 20, 2052, 5, 6, 1, 7, 15, 23, 31, 39, 47, 53, 8, 16,
+];
 const UDP_PORTS = [8, 16, 1, 2, 3, 1002, 4, 5, 6, 7, 15, 23, 39, 53, 123, 2000, 2001, 2002, 2003];
 const HOST_ACTS: readonly HostAct[] = [
   'give',
