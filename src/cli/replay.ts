@@ -5,6 +5,7 @@ import { parseMac } from '../base/addr.ts';
 import { ConfigError, type NetworkConfig } from '../network/config.ts';
 import { captureName, readCaptureFile } from '../node/capture-input.ts';
 import { openCaptureFile, reasonOf } from '../node/capture-place.ts';
+import { LINK_TYPE_ETHERNET } from '../pcap/format.ts';
 import type { KeptFrame } from '../pcap/frames.ts';
 import { keepFrame } from '../pcap/reader.ts';
 import { type Difference, type ReplayResult, replay as replayCapture } from '../replay/replay.ts';
@@ -19,7 +20,6 @@ const UNREADABLE = 2;
 /** A replay has the whole capture in memory, taken apart, and another one that it makes: some 4 KB for each frame. */
 const MOST = { bytes: 1 << 28, frames: 1 << 19 };
 const MAX_SEED = 2 ** 32 - 1;
-const LINKTYPE_ETHERNET = 1;
 /** How many of the conversations with one difference are named. */
 const MAX_SUBJECTS = 3;
 
@@ -118,8 +118,8 @@ export async function load(path: string, most = MOST): Promise<Loaded> {
       problem: `more than a replay takes, only the first ${frames.length} frames were replayed`,
     };
   if (damage !== null) return { frames, problem: `damaged at byte ${damage.offset}: ${damage.reason}` };
-  const foreign = frames.find((one) => one.source.linkType !== LINKTYPE_ETHERNET);
-  if (foreign !== undefined && frames.every((one) => one.source.linkType !== LINKTYPE_ETHERNET))
+  const foreign = frames.find((one) => one.source.linkType !== LINK_TYPE_ETHERNET);
+  if (foreign !== undefined && frames.every((one) => one.source.linkType !== LINK_TYPE_ETHERNET))
     return { frames, problem: `has link type ${foreign.source.linkType}, not Ethernet` };
   return { frames, problem: null };
 }

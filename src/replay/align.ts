@@ -4,29 +4,26 @@
 
 import { type Memory, memoryOver } from '../base/memory.ts';
 import type { Settings } from '../base/settings.ts';
+import { Addresses } from '../ip/addresses.ts';
 import * as arp from '../wire/arp.ts';
 import { setMac } from '../wire/bytes.ts';
 import { finish, fold, isValid, pseudoSumIpv4 } from '../wire/checksum.ts';
+import * as dhcp from '../wire/dhcp.ts';
+import { Option } from '../wire/dhcp-options.ts';
 import * as ethernet from '../wire/ethernet.ts';
-import { Protocol } from '../wire/ipv4.ts';
-import { Flag, MIN_HEADER_LEN, write as writeTcp } from '../wire/tcp.ts';
+import * as ipv4 from '../wire/ipv4.ts';
+import * as tcp from '../wire/tcp.ts';
 import { writeTimestamps } from '../wire/tcp-options.ts';
+import * as udp from '../wire/udp.ts';
 import { type Decoded, type DecodedIp, type DecodedTcp, decode, isFragment } from './decode.ts';
 import type { Roles } from './learned.ts';
 import { dhcpOf } from './recording.ts';
 
-/** As in slirp, ours begin with these two bytes and go on with the address. ip/addresses.ts. */
-const MAC_HI = 0x5255;
+const { Protocol } = ipv4;
+/** Where the packet begins. */
+const IP = ethernet.HEADER_LEN;
+
 const TIMESTAMPS_LEN = 12;
-const TCP_CHECKSUM = 16;
-const UDP_CHECKSUM = 6;
-const IP_TOTAL_LEN = 2;
-const IP_CHECKSUM = 10;
-const UDP_HEADER_LEN = 8;
-const DHCP_CIADDR = 12;
-const DHCP_OPTIONS = 240;
-const REQUESTED_ADDRESS = 50;
-const SERVER_ID = 54;
 
 /** What is said of a segment in our connection. Sequence numbers unsigned. */
 export interface SegmentNow {
@@ -43,6 +40,7 @@ export interface SegmentNow {
 export class Aligner {
   private readonly theirs: Roles;
   private readonly settings: Settings;
+  private readonly own: Addresses;
   private readonly toOurs = new Map<number, number>();
   private readonly toTheirs = new Map<number, number>();
   /** MACs of the recorded network, and whose address they belong to there. */
@@ -51,6 +49,7 @@ export class Aligner {
   constructor(theirs: Roles, settings: Settings) {
     this.theirs = theirs;
     this.settings = settings;
+    this.own = new Addresses(settings);
     this.pair(theirs.gateway, settings.gateway);
     if (theirs.dns !== null && settings.dns !== null) this.pair(theirs.dns, settings.dns.address);
   }
@@ -104,8 +103,8 @@ export class Aligner {
     this.alignMac(m, frame);
     this.setAddresses(m.view, ip.src, now.remoteAddress);
     sealIp(m, ip.l4);
-    m.view.setUint16(ip.l4 + 2, now.remotePort);
-    m.view.setUint32(ip.l4 + 8, now.ack);
+    m.view.setUint16(ip.l4 + tcp.DST_PORT, now.remotePort);
+    m.view.setUint32(ip.l4 + tcp.ACK, now.ack);
     seal(m, ip.l4, ip.end, Protocol.Tcp);
     return m.bytes;
   }
@@ -118,45 +117,36 @@ export class Aligner {
     now: SegmentNow,
     isCut: boolean,
   ): Uint8Array {
-    const options = now.timestamps === null ? 0 : TIMESTAMPS_LEN;
-    const header = MIN_HEADER_LEN + options;
-    const bytes = new Uint8Array(ip.l4 + header + segment.data.length);
-    bytes.set(frame.bytes.subarray(0, ip.l4));
-    bytes.set(segment.data, ip.l4 + header);
-    const m = memoryOver(bytes);
-    const { view } = m;
+    const { srcPort, seq, flags, data } = segment;
+    const m = segmentRoom(frame.bytes, ip.l4, now, data);
     this.alignMac(m, frame);
-    view.setUint16(ethernet.HEADER_LEN + IP_TOTAL_LEN, bytes.length - ethernet.HEADER_LEN);
-    this.setAddresses(view, ip.src, now.remoteAddress);
-    sealIp(m, ip.l4);
-    const { srcPort, seq, flags } = segment;
-    writeTcp(view, ip.l4, srcPort, now.remotePort, seq, now.ack, header, flags, now.window);
-    view.setUint16(ip.l4 + 18, frame.memory.view.getUint16(ip.l4 + 18));
-    if (now.timestamps !== null)
-      writeTimestamps(view, ip.l4 + MIN_HEADER_LEN, now.timestamps.tsVal, now.timestamps.tsEcr);
-    seal(m, ip.l4, bytes.length, Protocol.Tcp);
+    this.setAddresses(m.view, ip.src, now.remoteAddress);
+    writeSegment(m, ip.l4, srcPort, seq, flags, now);
+    m.view.setUint16(ip.l4 + tcp.URGENT, tcp.urgent(frame.memory.view, ip.l4));
+    seal(m, ip.l4, m.bytes.length, Protocol.Tcp);
     // What was damaged on its way is damaged here.
-    if (!isCut && !isSealed(frame.memory, ip)) bytes[ip.l4 + TCP_CHECKSUM]! ^= 0xff;
-    return bytes;
+    if (!isCut && !isSealed(frame.memory, ip)) m.bytes[ip.l4 + tcp.CHECKSUM]! ^= 0xff;
+    return m.bytes;
   }
 
   private alignMac(m: Memory, frame: Decoded): void {
     if (frame.isGroup) return;
     const theirs = this.macs.get(frame.dst);
-    if (theirs !== undefined) setMac(m.view, 0, MAC_HI, this.address(theirs));
+    if (theirs === undefined) return;
+    const { hi, lo } = this.own.macOf(this.address(theirs));
+    setMac(m.view, 0, hi, lo);
   }
 
   private alignArp(v: DataView): void {
-    const at = ethernet.HEADER_LEN;
-    for (const field of [at + 14, at + 24]) v.setInt32(field, this.address(v.getInt32(field)));
-    if (arp.op(v, at) === arp.Op.Reply) v.setUint16(at + 18, v.getUint16(0));
-    if (arp.op(v, at) === arp.Op.Reply) v.setInt32(at + 20, v.getInt32(2));
+    for (const at of [IP + arp.SENDER_IP, IP + arp.TARGET_IP]) v.setInt32(at, this.address(v.getInt32(at)));
+    if (arp.op(v, IP) === arp.Op.Reply)
+      setMac(v, IP + arp.TARGET_MAC, ethernet.dstHi(v, 0), ethernet.dstLo(v, 0));
   }
 
   /** `theirs` the source, by its name in the recording; `ours` the destination, by its own. */
   private setAddresses(v: DataView, theirs: number, ours: number): void {
-    v.setInt32(ethernet.HEADER_LEN + 12, this.address(theirs));
-    v.setInt32(ethernet.HEADER_LEN + 16, ours);
+    v.setInt32(IP + ipv4.SRC, this.address(theirs));
+    v.setInt32(IP + ipv4.DST, ours);
   }
 
   private alignIp(m: Memory, frame: Decoded, ip: DecodedIp, isCut: boolean): void {
@@ -165,7 +155,7 @@ export class Aligner {
     this.setAddresses(m.view, ip.src, this.address(ip.dst));
     sealIp(m, ip.l4);
     const message = dhcpOf(frame);
-    if (message !== null) this.alignDhcp(m.view, ip.l4 + UDP_HEADER_LEN, ip.end);
+    if (message !== null) this.alignDhcp(m.view, ip.l4 + udp.HEADER_LEN, ip.end);
     if (ip.fragmentOffset > 0 || (ip.proto !== Protocol.Tcp && ip.proto !== Protocol.Udp)) return;
     if (!isFragment(ip) && wasRight) seal(m, ip.l4, ip.end, ip.proto);
     // Of the first fragment the addresses' share is all that can be told.
@@ -173,7 +163,7 @@ export class Aligner {
   }
 
   private shiftChecksum(v: DataView, ip: DecodedIp): void {
-    const at = ip.l4 + (ip.proto === Protocol.Udp ? UDP_CHECKSUM : TCP_CHECKSUM);
+    const at = ip.l4 + checksumAt(ip.proto);
     if (at + 2 > ip.end || (ip.proto === Protocol.Udp && v.getUint16(at) === 0)) return;
     const before = pseudoSumIpv4(ip.src, ip.dst, 0);
     const after = pseudoSumIpv4(this.address(ip.src), this.address(ip.dst), 0);
@@ -185,16 +175,17 @@ export class Aligner {
 
   /** ciaddr and the options that name an address of the exchange. */
   private alignDhcp(v: DataView, at: number, end: number): void {
-    v.setInt32(at + DHCP_CIADDR, this.address(v.getInt32(at + DHCP_CIADDR)));
-    for (let option = at + DHCP_OPTIONS; option + 2 <= end; ) {
+    v.setInt32(at + dhcp.CIADDR, this.address(v.getInt32(at + dhcp.CIADDR)));
+    for (let option = at + dhcp.OPTIONS; option + 2 <= end; ) {
       const code = v.getUint8(option);
-      if (code === 255) return;
-      if (code === 0) {
+      if (code === Option.End) return;
+      if (code === Option.Pad) {
         option++;
         continue;
       }
       const length = v.getUint8(option + 1);
-      if ((code === REQUESTED_ADDRESS || code === SERVER_ID) && length === 4 && option + 6 <= end)
+      const isAddress = code === Option.RequestedAddress || code === Option.ServerId;
+      if (isAddress && length === 4 && option + 6 <= end)
         v.setInt32(option + 2, this.address(v.getInt32(option + 2)));
       option += 2 + length;
     }
@@ -205,43 +196,66 @@ export class Aligner {
 export function bareAck(like: Uint8Array, seq: number, now: SegmentNow): Uint8Array | null {
   const frame = decode(like);
   if (frame === null || frame.ip === null) return null;
-  const { ip } = frame;
-  const options = now.timestamps === null ? 0 : TIMESTAMPS_LEN;
-  const bytes = new Uint8Array(ip.l4 + MIN_HEADER_LEN + options);
-  bytes.set(like.subarray(0, ip.l4 + 4));
+  const { l4 } = frame.ip;
+  const m = segmentRoom(like, l4, now, NO_DATA);
+  writeSegment(m, l4, tcp.srcPort(frame.memory.view, l4), seq, tcp.Flag.Ack, now);
+  seal(m, l4, m.bytes.length, Protocol.Tcp);
+  return m.bytes;
+}
+
+const NO_DATA = new Uint8Array(0);
+
+function headerLen({ timestamps }: SegmentNow): number {
+  return tcp.MIN_HEADER_LEN + (timestamps === null ? 0 : TIMESTAMPS_LEN);
+}
+
+/** The headers of `like` in front of [0, l4), room for a TCP header, and `data`. */
+function segmentRoom(like: Uint8Array, l4: number, now: SegmentNow, data: Uint8Array): Memory {
+  const bytes = new Uint8Array(l4 + headerLen(now) + data.length);
+  bytes.set(like.subarray(0, l4));
+  bytes.set(data, bytes.length - data.length);
   const m = memoryOver(bytes);
-  const v = m.view;
-  v.setUint16(ethernet.HEADER_LEN + IP_TOTAL_LEN, bytes.length - ethernet.HEADER_LEN);
-  sealIp(m, ip.l4);
-  const header = MIN_HEADER_LEN + options;
-  const [from, to] = [v.getUint16(ip.l4), v.getUint16(ip.l4 + 2)];
-  writeTcp(v, ip.l4, from, to, seq, now.ack, header, Flag.Ack, now.window);
-  if (now.timestamps !== null)
-    writeTimestamps(v, ip.l4 + MIN_HEADER_LEN, now.timestamps.tsVal, now.timestamps.tsEcr);
-  seal(m, ip.l4, bytes.length, Protocol.Tcp);
-  return bytes;
+  m.view.setUint16(IP + ipv4.TOTAL_LEN, bytes.length - IP);
+  return m;
+}
+
+/** Writes the TCP header, behind an IPv4 header that is right but for its checksum. */
+function writeSegment(
+  m: Memory,
+  l4: number,
+  srcPort: number,
+  seq: number,
+  flags: number,
+  now: SegmentNow,
+): void {
+  sealIp(m, l4);
+  tcp.write(m.view, l4, srcPort, now.remotePort, seq, now.ack, headerLen(now), flags, now.window);
+  if (now.timestamps === null) return;
+  writeTimestamps(m.view, l4 + tcp.MIN_HEADER_LEN, now.timestamps.tsVal, now.timestamps.tsEcr);
+}
+
+function checksumAt(proto: number): number {
+  return proto === Protocol.Udp ? udp.CHECKSUM : tcp.CHECKSUM;
 }
 
 function sealIp(m: Memory, l4: number): void {
-  const at = ethernet.HEADER_LEN;
-  m.view.setUint16(at + IP_CHECKSUM, 0);
-  m.view.setUint16(at + IP_CHECKSUM, finish(m.sum(at, l4 - at)));
+  m.view.setUint16(IP + ipv4.CHECKSUM, 0);
+  m.view.setUint16(IP + ipv4.CHECKSUM, finish(m.sum(IP, l4 - IP)));
 }
 
 function pseudo(m: Memory, proto: number, length: number): number {
-  const at = ethernet.HEADER_LEN;
-  return pseudoSumIpv4(m.view.getInt32(at + 12), m.view.getInt32(at + 16), proto) + length;
+  return pseudoSumIpv4(ipv4.src(m.view, IP), ipv4.dst(m.view, IP), proto) + length;
 }
 
 /** Where a segment's or datagram's checksum ends; a datagram may be shorter than its packet. */
 function spanOf(v: DataView, l4: number, end: number, proto: number): number {
-  return proto === Protocol.Udp && end - l4 >= UDP_HEADER_LEN
+  return proto === Protocol.Udp && end - l4 >= udp.HEADER_LEN
     ? Math.min(v.getUint16(l4 + 4), end - l4)
     : end - l4;
 }
 
 function seal(m: Memory, l4: number, end: number, proto: number): void {
-  const at = l4 + (proto === Protocol.Udp ? UDP_CHECKSUM : TCP_CHECKSUM);
+  const at = l4 + checksumAt(proto);
   if (at + 2 > end || (proto === Protocol.Udp && m.view.getUint16(at) === 0)) return;
   m.view.setUint16(at, 0);
   const length = spanOf(m.view, l4, end, proto);
@@ -252,7 +266,7 @@ function seal(m: Memory, l4: number, end: number, proto: number): void {
 /** Its checksum is right, or what a sender leaves to its card: the sum of the pseudo-header alone. */
 function isSealed(m: Memory, ip: DecodedIp): boolean {
   if (ip.proto !== Protocol.Tcp && ip.proto !== Protocol.Udp) return true;
-  const at = ip.l4 + (ip.proto === Protocol.Udp ? UDP_CHECKSUM : TCP_CHECKSUM);
+  const at = ip.l4 + checksumAt(ip.proto);
   if (at + 2 > ip.end || isFragment(ip)) return true;
   const length = spanOf(m.view, ip.l4, ip.end, ip.proto);
   const sum = pseudo(m, ip.proto, length);

@@ -39,7 +39,7 @@ export interface LearnedForward {
 const DEFAULT_SUBNET = 0x0a000200;
 const MASK_24 = 0xffffff00 | 0;
 /** Where the replayed world's clients find the forwards: a port for each, of a loopback that nobody else listens on. */
-export const FORWARD_ADDRESS = '127.0.0.1';
+const FORWARD_ADDRESS = '127.0.0.1';
 export const FIRST_FORWARD_PORT = 20_000;
 const MAX_FORWARDS = 256;
 const MAX_PEERS = 4096;

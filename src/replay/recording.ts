@@ -4,12 +4,12 @@
 
 import { formatMac, parseMac } from '../base/addr.ts';
 import { ConfigError } from '../network/config.ts';
+import { LINK_TYPE_ETHERNET } from '../pcap/format.ts';
 import type { KeptFrame } from '../pcap/frames.ts';
 import * as dhcp from '../wire/dhcp.ts';
 import { Protocol } from '../wire/ipv4.ts';
 import { type Decoded, decode, decodeUdp, isFragment, viewOf } from './decode.ts';
 
-const LINKTYPE_ETHERNET = 1;
 /** The longest frame there is, with a VLAN tag: more than that is never sent, nor filled up to. */
 const MAX_FRAME = 65_553;
 /** Guests that are replayed: a flood of source addresses is no crowd of guests, and each has buffers of its own. */
@@ -45,7 +45,7 @@ export interface Recording {
 /** `guests`: MACs as text; none: found out. Throws a ConfigError for what is no MAC. */
 export function recordingOf(kept: readonly KeptFrame[], guests: readonly string[] = []): Recording {
   const notes: string[] = [];
-  const ethernet = kept.filter((one) => one.source.linkType === LINKTYPE_ETHERNET);
+  const ethernet = kept.filter((one) => one.source.linkType === LINK_TYPE_ETHERNET);
   count(notes, kept.length - ethernet.length, 'not Ethernet, left out');
   const whole: Raw[] = [];
   let cut = 0;

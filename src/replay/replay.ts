@@ -2,15 +2,16 @@
 // recorded one did.
 //
 // The capture is gone through frame by frame, with a clock that is moved by hand to each frame's time. A guest's frame is
-// sent, aligned to what our network has said so far (align.ts, tcp-guests.ts). A frame of the recorded network is never sent anywhere:
-// it shows what the host's side said (a connection accepted or refused, data, a datagram, a name resolved), and the
-// played host says that again (world.ts). What our network answers is read as it comes; at the end both conversations
-// are reduced to what they mean (meaning.ts) and compared (differences.ts).
+// sent, aligned to what our network has said so far (align.ts, tcp-guests.ts). A frame of the recorded network is never
+// sent anywhere: it shows what the host's side said (a connection accepted or refused, data, a datagram, a name
+// resolved), and the played host says that again (world.ts). What our network answers is read as it comes; at the end
+// both conversations are reduced to what they mean (meaning.ts) and compared (differences.ts).
 //
 // A replayed guest also answers ARP for its address, which a recorded network may never have asked.
 //
 // Nothing depends on the time of day or on chance: the same capture, configuration and seed give the same frames.
 
+import { parseMac } from '../base/addr.ts';
 import { ManualClock } from '../base/manual-clock.ts';
 import { memoryOver, type ViewMaker } from '../base/memory.ts';
 import type { Settings } from '../base/settings.ts';
@@ -20,8 +21,8 @@ import { createNetwork, type Network } from '../network/network.ts';
 import type { NetworkStats } from '../network/stats.ts';
 import type { KeptFrame } from '../pcap/frames.ts';
 import * as arp from '../wire/arp.ts';
-import { setMac } from '../wire/bytes.ts';
 import * as dhcp from '../wire/dhcp.ts';
+import { PORT as DNS_PORT } from '../wire/dns.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import { Protocol } from '../wire/ipv4.ts';
 import { Aligner } from './align.ts';
@@ -217,7 +218,9 @@ class Replay {
     if (datagram === null) return;
     const { settings } = this.network;
     const isDns =
-      settings.dns !== null && this.aligner.address(src) === settings.dns.address && datagram.srcPort === 53;
+      settings.dns !== null &&
+      this.aligner.address(src) === settings.dns.address &&
+      datagram.srcPort === DNS_PORT;
     this.world.saysDatagram([dst, datagram.dstPort], [src, datagram.srcPort], datagram, isDns);
   }
 
@@ -307,15 +310,11 @@ function arpReply(asked: Decoded, guest: string): Uint8Array {
   const bytes = new Uint8Array(ethernet.HEADER_LEN + arp.LEN);
   const v = memoryOver(bytes).view;
   const q = asked.memory.view;
-  const own = guest.split(':').map((text) => Number.parseInt(text, 16));
-  const hi = (own[0]! << 8) | own[1]!;
-  const lo = (own[2]! << 24) | (own[3]! << 16) | (own[4]! << 8) | own[5]!;
+  const own = parseMac(guest)!;
   const to = [ethernet.srcHi(q, 0), ethernet.srcLo(q, 0)] as const;
-  setMac(v, 0, ...to);
-  setMac(v, 6, hi, lo);
-  v.setUint16(12, ethernet.EtherType.Arp);
+  ethernet.write(v, 0, ...to, own.hi, own.lo, ethernet.EtherType.Arp);
   const { targetIp, senderIp } = asked.arp!;
-  arp.write(v, ethernet.HEADER_LEN, arp.Op.Reply, hi, lo, targetIp, ...to, senderIp);
+  arp.write(v, ethernet.HEADER_LEN, arp.Op.Reply, own.hi, own.lo, targetIp, ...to, senderIp);
   return bytes;
 }
 

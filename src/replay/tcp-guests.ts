@@ -7,6 +7,7 @@
 // to alarm; after WAIT_MS of it the segment is sent as far as it makes sense.
 
 import type { ManualClock } from '../base/manual-clock.ts';
+import { seqLeq } from '../tcp/seq.ts';
 import { Flag } from '../wire/tcp.ts';
 import { type Aligner, bareAck, type SegmentNow } from './align.ts';
 import type { Decoded, DecodedIp } from './decode.ts';
@@ -122,10 +123,10 @@ export class TcpGuests {
     const end = segment.seq + segment.data.length;
     const isReady = (): boolean =>
       ours.networkIss >= 0 &&
-      lte(ack(), ours.guestRcvNxt) &&
-      (segment.data.length === 0 || lte(end, ours.windowEdge));
+      seqLeq(ack(), ours.guestRcvNxt) &&
+      (segment.data.length === 0 || seqLeq(end, ours.windowEdge));
     if (!this.waitFor(theirs, ours, isReady) && ours.networkIss < 0) return;
-    const acked = lte(ack(), ours.guestRcvNxt) ? ack() : ours.guestRcvNxt;
+    const acked = seqLeq(ack(), ours.guestRcvNxt) ? ack() : ours.guestRcvNxt;
     const now = this.segmentNow(theirs, ours, segment, acked);
     const bytes =
       flags & Flag.Syn
@@ -203,7 +204,7 @@ export class TcpGuests {
   private acknowledge(theirs: TcpConversation, ours: TcpConversation): void {
     const last = this.lastSent.get(ours);
     const link = this.bench.link(ours.guest);
-    if (last === undefined || link === undefined || lte(ours.guestRcvNxt, last.now.ack)) return;
+    if (last === undefined || link === undefined || seqLeq(ours.guestRcvNxt, last.now.ack)) return;
     const timestamps =
       last.now.timestamps === null ? null : { ...last.now.timestamps, tsEcr: ours.networkTsVal };
     const now = { ...last.now, ack: ours.guestRcvNxt, window: Math.max(last.now.window, 1), timestamps };
@@ -212,9 +213,4 @@ export class TcpGuests {
     this.lastSent.set(ours, { frame: last.frame, now });
     this.bench.world.during(theirs, () => link.sends(bytes));
   }
-}
-
-/** a <= b for sequence numbers. RFC 9293 3.4. */
-function lte(a: number, b: number): boolean {
-  return ((a - b) | 0) <= 0;
 }

@@ -12,9 +12,10 @@ const PROTOCOL = 2;
 const LENGTHS = 4;
 const OP = 6;
 const SENDER_MAC = 8;
-const SENDER_IP = 14;
-const TARGET_MAC = 18;
-const TARGET_IP = 24;
+/** Offsets. */
+export const SENDER_IP = 14;
+export const TARGET_MAC = 18;
+export const TARGET_IP = 24;
 
 /** Drop.None when every accessor may be called on the `len` bytes at `arp`. */
 export function check(v: DataView, arp: number, len: number): Drop {

@@ -45,7 +45,8 @@ const HLEN = 2;
 const XID = 4;
 const SECS = 8;
 const FLAGS = 10;
-const CIADDR = 12;
+/** Offset of ciaddr. */
+export const CIADDR = 12;
 const YIADDR = 16;
 const SIADDR = 20;
 const GIADDR = 24;
@@ -55,7 +56,8 @@ const SNAME_LEN = 64;
 const FILE = 108;
 const FILE_LEN = 128;
 const COOKIE = 236;
-const OPTIONS = 240;
+/** Offset of the first option. */
+export const OPTIONS = 240;
 
 const MAGIC = 0x63825363;
 const ETHERNET = 1;

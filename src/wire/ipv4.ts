@@ -9,14 +9,17 @@ export const MAX_LEN = 65535;
 export const Protocol = { Icmp: 1, Tcp: 6, Udp: 17 } as const;
 
 const VERSION_IHL = 0;
-const TOTAL_LEN = 2;
+/** Offset of the total length. */
+export const TOTAL_LEN = 2;
 const ID = 4;
 const FRAGMENT = 6;
 const TTL = 8;
 const PROTOCOL = 9;
-const CHECKSUM = 10;
-const SRC = 12;
-const DST = 16;
+/** Offset of the header's checksum. */
+export const CHECKSUM = 10;
+/** Offsets of the addresses. */
+export const SRC = 12;
+export const DST = 16;
 
 const MORE_FRAGMENTS = 0x2000;
 const DONT_FRAGMENT = 0x4000;

@@ -11,14 +11,18 @@ export const MAX_HEADER_LEN = 60;
 export const Flag = { Fin: 1, Syn: 2, Rst: 4, Psh: 8, Ack: 16, Urg: 32, Ece: 64, Cwr: 128 } as const;
 
 const SRC_PORT = 0;
-const DST_PORT = 2;
+/** Offset of the destination port. */
+export const DST_PORT = 2;
 const SEQ = 4;
-const ACK = 8;
+/** Offset of the acknowledgment number. */
+export const ACK = 8;
 const OFFSET = 12;
 const FLAGS = 13;
 const WINDOW = 14;
-const CHECKSUM = 16;
-const URGENT = 18;
+/** Offset of the checksum. */
+export const CHECKSUM = 16;
+/** Offset of the urgent pointer. */
+export const URGENT = 18;
 
 /** Drop.None when every accessor may be called on the `len` bytes at `tcp`. `pseudo`: checksum.pseudoSumIpv4. */
 export function check(m: Memory, tcp: number, len: number, pseudo: number): Drop {

@@ -11,7 +11,8 @@ export const MAX_PAYLOAD = 65507;
 const SRC_PORT = 0;
 const DST_PORT = 2;
 const LENGTH = 4;
-const CHECKSUM = 6;
+/** Offset of the checksum. */
+export const CHECKSUM = 6;
 
 /** Drop.None when every accessor may be called on the `len` bytes at `udp`. `pseudo`: checksum.pseudoSumIpv4. */
 export function check(m: Memory, udp: number, len: number, pseudo: number): Drop {

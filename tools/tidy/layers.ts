@@ -22,7 +22,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     ...['base', 'wire', 'host', 'pcap', 'tcp', 'link', 'switch', 'ip'],
     ...['services', 'guest', 'nat'],
   ],
-  replay: ['base', 'wire', 'host', 'pcap', 'link', 'network'],
+  replay: ['base', 'wire', 'host', 'pcap', 'tcp', 'link', 'ip', 'network'],
   node: ['base', 'wire', 'host', 'pcap', 'link', 'network'],
   cli: ['base', 'wire', 'pcap', 'link', 'guest', 'network', 'replay', 'node'],
 };
