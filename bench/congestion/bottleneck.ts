@@ -3,7 +3,7 @@
 // what falls into the same one arrives together, as an emulator's chunk does.
 
 import type { Micros, Ms } from '../../src/base/clock.ts';
-import type { ManualClock } from '../../test/support/manual-clock.ts';
+import type { ManualClock } from '../../src/base/manual-clock.ts';
 import type { SeededRandom } from '../../test/support/seeded-random.ts';
 
 export interface BottleneckConfig {

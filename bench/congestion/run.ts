@@ -2,11 +2,11 @@
 
 import { Arena } from '../../src/base/arena.ts';
 import type { Ms } from '../../src/base/clock.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { createMemory } from '../../src/base/memory.ts';
 import { Timer, Timers } from '../../src/base/timers.ts';
 import { Turn } from '../../src/base/turn.ts';
 import type { Congestion } from '../../src/tcp/congestion.ts';
-import { ManualClock } from '../../test/support/manual-clock.ts';
 import { SeededRandom } from '../../test/support/seeded-random.ts';
 import { Bottleneck, type BottleneckConfig } from './bottleneck.ts';
 import { End } from './flow.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { type Micros, NEVER } from '../../src/base/clock.ts';
 import { FineTimer } from '../../src/base/fine-timer.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { Timers } from '../../src/base/timers.ts';
 import { Turn } from '../../src/base/turn.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 
 /** Takes no hint, as Node's clock: whoever asks for `soon` is woken soon. */
 class EagerClock extends ManualClock {

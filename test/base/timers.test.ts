@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { NEVER } from '../../src/base/clock.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { Timer, Timers } from '../../src/base/timers.ts';
 import { Turn } from '../../src/base/turn.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 
 function setup() {
   const clock = new ManualClock();

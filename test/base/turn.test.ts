@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { ALONE_WORK, Budget, TURN_WORK, Turn } from '../../src/base/turn.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 
 function setup() {
   const clock = new ManualClock();

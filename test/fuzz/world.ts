@@ -11,9 +11,9 @@
 
 import { NEVER } from '../../src/base/clock.ts';
 import { Drop, dropNames } from '../../src/base/drop.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { createNetwork, type Network } from '../../src/network/network.ts';
 import { isValid, pseudoSumIpv4 } from '../../src/wire/checksum.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import { starve } from '../support/starve.ts';
 import type { ArenaWatch } from './arena-watch.ts';

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { Arena } from '../../src/base/arena.ts';
 import { DropCounters } from '../../src/base/drop.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { createMemory } from '../../src/base/memory.ts';
 import { Timers } from '../../src/base/timers.ts';
 import { Turn } from '../../src/base/turn.ts';
 import { Addresses } from '../../src/ip/addresses.ts';
 import { type Neighbour, Neighbours } from '../../src/ip/neighbours.ts';
 import { parseConfig } from '../../src/network/config.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 
 const GUEST = 0x0a00020f;
 

@@ -2,13 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Arena } from '../../src/base/arena.ts';
 import { Drop, DropCounters, Loss } from '../../src/base/drop.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { createMemory } from '../../src/base/memory.ts';
 import { Timers } from '../../src/base/timers.ts';
 import { Turn } from '../../src/base/turn.ts';
 import { Packet } from '../../src/ip/packet.ts';
 import { Reassembly } from '../../src/ip/reassembly.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 
 const ARENA = 8 * 1024 * 1024;

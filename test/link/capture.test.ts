@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { Account } from '../../src/base/arena.ts';
 import { Drop, dropNames } from '../../src/base/drop.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import type { Memory } from '../../src/base/memory.ts';
 import { captureLink, type FrameRecorder } from '../../src/link/capture.ts';
 import { faultyLink } from '../../src/link/faults.ts';
 import type { Direction, Link } from '../../src/link/link.ts';
 import { createPair } from '../../src/link/pair.ts';
 import { newHost, pattern, RecordingSink, sendFrame } from '../support/link-bench.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { RawLink } from '../support/raw-guest.ts';
 
 class Recorder implements FrameRecorder {

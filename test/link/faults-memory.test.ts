@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Account } from '../../src/base/arena.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { captureLink } from '../../src/link/capture.ts';
 import type { FaultOptions } from '../../src/link/fault-options.ts';
 import { faultyLink } from '../../src/link/faults.ts';
@@ -7,7 +8,6 @@ import type { Link } from '../../src/link/link.ts';
 import { FaultBench, numbered, numbersOf, someNumbered, upTo } from '../support/fault-bench.ts';
 import { NetworkBench } from '../support/guest-bench.ts';
 import { newHost, RecordingSink, sameFrames, sendFrame } from '../support/link-bench.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { RawLink } from '../support/raw-guest.ts';
 
 /** Of each direction, in the 32 MiB arena of a FaultBench. */

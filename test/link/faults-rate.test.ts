@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Micros } from '../../src/base/clock.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import type { FaultOptions } from '../../src/link/fault-options.ts';
 import { FaultBench, numbered, someNumbered, upTo } from '../support/fault-bench.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 
 /** Wakes whoever waits for a time `late` microseconds after it. */
 class LateClock extends ManualClock {

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import type { FaultOptions } from '../../src/link/fault-options.ts';
 import { faultyLink } from '../../src/link/faults.ts';
 import { createPair } from '../../src/link/pair.ts';
 import { FaultBench, numbered, numbersOf, someNumbered, upTo } from '../support/fault-bench.ts';
 import { newHost, pattern, RecordingSink, sameFrames, sendFrame } from '../support/link-bench.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 
 /** How far a count of `n` trials of probability `p` may be from n*p: five standard deviations, one in two million. */

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { memoryOver } from '../../src/base/memory.ts';
 import { Budget, TURN_WORK, Turn } from '../../src/base/turn.ts';
 import { Deframer, MAX_STREAM_FRAME, RECEIVE_BUFFER_LEN } from '../../src/link/framing.ts';
 import { pattern, sameFrames } from '../support/link-bench.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 
 const BASE = 4096;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { Account } from '../../src/base/arena.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { Budget, TURN_WORK } from '../../src/base/turn.ts';
 import { createPair } from '../../src/link/pair.ts';
 import { newHost, pattern, RecordingSink, sameFrames, sendFrame } from '../support/link-bench.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 
 function bench(arenas: 'one arena' | 'two arenas') {
   const left = newHost(new ManualClock());

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { Account } from '../../src/base/arena.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { Region } from '../../src/base/region.ts';
 import { BATCH_LEN, TransmitQueue } from '../../src/link/transmit.ts';
 import { newHost, pattern, sameFrames } from '../support/link-bench.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 
 const { arena } = newHost(new ManualClock());
 const { memory } = arena;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Endpoint, formatEndpoint } from '../../src/base/addr.ts';
-import type { FakeDatagrams } from '../support/fake-host.ts';
+import type { PlayedDatagrams } from '../../src/host/played-host.ts';
 import { NetworkBench, SocketRecord, to } from '../support/guest-bench.ts';
 
 const NOTHING = { flows: 0, timers: 0, arena: 0 };
@@ -8,7 +8,7 @@ const NOTHING = { flows: 0, timers: 0, arena: 0 };
 /** A guest that echoes on port 53, forwards to it, and what it heard. */
 async function echoing(hosts: readonly string[]): Promise<{
   bench: NetworkBench;
-  forwards: FakeDatagrams[];
+  forwards: PlayedDatagrams[];
   peers: string[];
 }> {
   const forwarded = hosts.map((host) => ({ proto: 'udp', host, guest: '10.0.2.15:53' }) as const);
@@ -28,7 +28,7 @@ async function echoing(hosts: readonly string[]): Promise<{
   return { bench, forwards: bench.host.sockets.filter((one) => one.at !== null), peers };
 }
 
-function answers(forward: FakeDatagrams): string[] {
+function answers(forward: PlayedDatagrams): string[] {
   return forward.sent.map(
     (one) => `${Buffer.from(one.data).toString('latin1')} to ${formatEndpoint(one.to)}`,
   );

@@ -6,9 +6,9 @@
 import { describe, expect, test } from 'vitest';
 import { Drop } from '../../src/base/drop.ts';
 import type { EmbeddedGuest } from '../../src/guest/guest.ts';
+import type { PlayedStream } from '../../src/host/played-host.ts';
 import type { Link, LinkHost, LinkSink } from '../../src/link/link.ts';
 import { checkTcb } from '../../src/tcp/tcb.ts';
-import type { FakeStream } from '../support/fake-host.ts';
 import { NetworkBench, SocketRecord, to } from '../support/guest-bench.ts';
 import { pattern } from '../support/link-bench.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
@@ -81,7 +81,7 @@ interface Talk {
   readonly up: Buffer;
   readonly down: Buffer;
   readonly guest: EmbeddedGuest;
-  stream: FakeStream | null;
+  stream: PlayedStream | null;
   guestEnded: boolean;
   hostEnded: boolean;
   /** The host has reset: what it had not taken it will not take. */

@@ -4,7 +4,7 @@
 import { performance } from 'node:perf_hooks';
 import { describe, expect, test } from 'vitest';
 import { formatEndpoint } from '../../src/base/addr.ts';
-import type { FakeStream } from '../support/fake-host.ts';
+import type { PlayedStream } from '../../src/host/played-host.ts';
 import { NetworkBench, to } from '../support/guest-bench.ts';
 import { ACK, PSH, RST, readTcp, SYN, type TcpFields, tcp, udp } from '../support/raw-frames.ts';
 import { RawBench } from '../support/raw-guest.ts';
@@ -69,7 +69,7 @@ describe('cost that grows with the number of idle flows', () => {
     /** The least that a call of busy() took, ms. */
     best = Number.POSITIVE_INFINITY;
     private readonly said: TcpFields;
-    private readonly stream: FakeStream;
+    private readonly stream: PlayedStream;
     private seq: number;
     private ack: number;
     private port = 20_000;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { formatEndpoint } from '../../src/base/addr.ts';
 import { NEVER } from '../../src/base/clock.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { NodeClock } from '../../src/node/clock.ts';
 import {
   DescriptorBudget,
@@ -16,7 +17,6 @@ import { toHostError } from '../../src/node/host-errors.ts';
 import { NodeRandom } from '../../src/node/random.ts';
 import { parseResolvConf, Resolvers } from '../../src/node/resolvers.ts';
 import { takeOverWorks } from '../../src/node/take-over.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 
 /** The alarm of another clock. */
 function alarm(ms: number): Promise<void> {

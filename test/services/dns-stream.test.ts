@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createMemory } from '../../src/base/memory.ts';
+import type { PlayedStream } from '../../src/host/played-host.ts';
 import { MAX_QUERY, RESOLVER_MS } from '../../src/services/dns-exchange.ts';
 import { MessageReader } from '../../src/services/dns-framing.ts';
 import { MAX_QUERIES_PER_PORT, MAX_STREAMS_PER_PORT } from '../../src/services/dns-relay.ts';
@@ -8,7 +9,6 @@ import { IDLE_MS, MAX_PIPELINED } from '../../src/services/dns-stream.ts';
 import * as dns from '../../src/wire/dns.ts';
 import { DnsBench, FIRST, SECOND } from '../support/dns-bench.ts';
 import { answerTo, dnsQuery, framed } from '../support/dns-messages.ts';
-import type { FakeStream } from '../support/fake-host.ts';
 import { type FakeConnection, peer } from '../support/fake-ports.ts';
 
 const A = [192, 0, 2, 80];
@@ -188,10 +188,10 @@ describe('resolvers over TCP', () => {
   });
 
   test.each([
-    ['half an answer and FIN', (s: FakeStream) => s.gives(Uint8Array.of(0, 50, 1, 2)).ends()],
-    ['FIN and nothing', (s: FakeStream) => s.ends()],
-    ['a reset', (s: FakeStream) => s.fail('reset')],
-    ['a length below a header', (s: FakeStream) => s.gives(Uint8Array.of(0, 3, 1, 2, 3))],
+    ['half an answer and FIN', (s: PlayedStream) => s.gives(Uint8Array.of(0, 50, 1, 2)).ends()],
+    ['FIN and nothing', (s: PlayedStream) => s.ends()],
+    ['a reset', (s: PlayedStream) => s.fail('reset')],
+    ['a length below a header', (s: PlayedStream) => s.gives(Uint8Array.of(0, 3, 1, 2, 3))],
   ])('one that gives %s is followed by the next at once', (_, act) => {
     const b = new DnsBench();
     const guest = ask(b);

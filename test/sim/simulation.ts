@@ -6,10 +6,10 @@
 import { Arena } from '../../src/base/arena.ts';
 import { assert } from '../../src/base/assert.ts';
 import type { Ms } from '../../src/base/clock.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { createMemory } from '../../src/base/memory.ts';
 import { Timers } from '../../src/base/timers.ts';
 import { Turn } from '../../src/base/turn.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import { Channel, type Fate } from './channel.ts';
 import { configFor, type SimulationConfig, withoutFaults } from './config.ts';

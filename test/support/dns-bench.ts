@@ -1,9 +1,9 @@
 import { type Endpoint, ipv4Addr, parseIpv4Word } from '../../src/base/addr.ts';
 import { type Drop, DropCounters } from '../../src/base/drop.ts';
+import { PlayedHost } from '../../src/host/played-host.ts';
 import { type NetworkConfig, parseConfig } from '../../src/network/config.ts';
 import { DnsRelay } from '../../src/services/dns-relay.ts';
 import type { Peer } from '../../src/services/service.ts';
-import { FakeHost } from './fake-host.ts';
 import { type FakeConnection, FakePorts, peer } from './fake-ports.ts';
 import { SeededRandom } from './seeded-random.ts';
 
@@ -18,7 +18,7 @@ export const GUEST = peer('10.0.2.15', 40000);
 /** A relay between a guest and resolvers that the test plays. */
 export class DnsBench {
   readonly ports = new FakePorts();
-  readonly host = new FakeHost();
+  readonly host = new PlayedHost();
   readonly drops = new DropCounters();
   readonly relay: DnsRelay;
   /** What the arena holds when nothing is under way. */

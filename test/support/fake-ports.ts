@@ -1,13 +1,13 @@
 import { ipv4Addr, parseIpv4Word, parseMac } from '../../src/base/addr.ts';
 import { Account, Arena } from '../../src/base/arena.ts';
 import type { Drop } from '../../src/base/drop.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { createMemory } from '../../src/base/memory.ts';
 import type { Region } from '../../src/base/region.ts';
 import { Timers } from '../../src/base/timers.ts';
 import { Turn } from '../../src/base/turn.ts';
 import type { HostError, HostStream, HostStreamEvents } from '../../src/host/host-network.ts';
 import type { BoundPort, DatagramHandler, GatewayPorts, Peer } from '../../src/services/service.ts';
-import { ManualClock } from './manual-clock.ts';
 
 /** A datagram that a service sent. */
 export interface Sent {

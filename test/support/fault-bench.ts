@@ -1,9 +1,9 @@
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import type { FaultOptions } from '../../src/link/fault-options.ts';
 import type { FaultStats } from '../../src/link/fault-stats.ts';
 import { faultyLink } from '../../src/link/faults.ts';
 import type { Link } from '../../src/link/link.ts';
 import { newHost, pattern, RecordingSink, sendFrame } from './link-bench.ts';
-import { ManualClock } from './manual-clock.ts';
 import { RawLink } from './raw-guest.ts';
 
 /** A faulty link around a raw one, which has room unless it is told otherwise. */

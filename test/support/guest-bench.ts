@@ -4,9 +4,11 @@
 import { type Endpoint, parseIp } from '../../src/base/addr.ts';
 import type { Clock, Ms } from '../../src/base/clock.ts';
 import { NEVER } from '../../src/base/clock.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { EmbeddedGuest, type GuestOptions, type Lease } from '../../src/guest/guest.ts';
 import { createGuestHost } from '../../src/guest/guest-host.ts';
 import type { GuestClose, GuestSocket, GuestSocketEvents } from '../../src/guest/tcp-socket.ts';
+import { PlayedHost } from '../../src/host/played-host.ts';
 import { captureLink } from '../../src/link/capture.ts';
 import type { Link } from '../../src/link/link.ts';
 import { createPair } from '../../src/link/pair.ts';
@@ -14,8 +16,6 @@ import type { NetworkConfig } from '../../src/network/config.ts';
 import type { FlowEnded, NetworkEvents } from '../../src/network/events.ts';
 import { createNetwork, type Network } from '../../src/network/network.ts';
 import { describeFrame } from '../../src/wire/describe.ts';
-import { FakeHost } from './fake-host.ts';
-import { ManualClock } from './manual-clock.ts';
 import { SeededRandom } from './seeded-random.ts';
 
 export interface PlugOptions extends Partial<Omit<GuestOptions, 'host' | 'link'>> {
@@ -29,7 +29,7 @@ export interface PlugOptions extends Partial<Omit<GuestOptions, 'host' | 'link'>
 
 export class NetworkBench {
   readonly clock = new ManualClock();
-  readonly host = new FakeHost();
+  readonly host = new PlayedHost();
   readonly network: Network;
   readonly random = new SeededRandom(1);
   /** `> ` from a guest, `< ` to one, and the frame. */

@@ -2,11 +2,11 @@
 // what the network sends, and has no room when it is told so.
 
 import { Account } from '../../src/base/arena.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
+import { PlayedHost } from '../../src/host/played-host.ts';
 import type { Link, LinkHost, LinkSink } from '../../src/link/link.ts';
 import type { NetworkConfig } from '../../src/network/config.ts';
 import { createNetwork, type Network } from '../../src/network/network.ts';
-import { FakeHost } from './fake-host.ts';
-import { ManualClock } from './manual-clock.ts';
 import { ACK, isTcp, readTcp, SYN, type TcpFields, tcp } from './raw-frames.ts';
 import { SeededRandom } from './seeded-random.ts';
 
@@ -97,7 +97,7 @@ export class RawLink implements Link {
 /** A network with one raw guest. */
 export class RawBench {
   readonly clock = new ManualClock();
-  readonly host = new FakeHost();
+  readonly host = new PlayedHost();
   readonly network: Network;
   readonly link: RawLink;
   private readonly wrap: (link: Link) => Link;

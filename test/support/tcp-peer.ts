@@ -7,6 +7,7 @@ import { expect } from 'vitest';
 import { Account, Arena } from '../../src/base/arena.ts';
 import type { Ms } from '../../src/base/clock.ts';
 import { type Drop, DropCounters } from '../../src/base/drop.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { createMemory } from '../../src/base/memory.ts';
 import { Region } from '../../src/base/region.ts';
 import { Timers } from '../../src/base/timers.ts';
@@ -22,7 +23,6 @@ import { type CloseReason, checkTcb, type SegmentOut, Tcb, type TcpUser } from '
 import * as user from '../../src/tcp/user.ts';
 import { pseudoSumIpv4 } from '../../src/wire/checksum.ts';
 import { MIN_HEADER_LEN } from '../../src/wire/tcp.ts';
-import { ManualClock } from './manual-clock.ts';
 import {
   bytesOf,
   type Options,

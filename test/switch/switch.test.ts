@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { Arena } from '../../src/base/arena.ts';
 import { Drop, DropCounters, Loss } from '../../src/base/drop.ts';
+import { ManualClock } from '../../src/base/manual-clock.ts';
 import { createMemory } from '../../src/base/memory.ts';
 import { Timers } from '../../src/base/timers.ts';
 import { Turn } from '../../src/base/turn.ts';
 import { Switch } from '../../src/switch/switch.ts';
-import { ManualClock } from '../support/manual-clock.ts';
 import { RawLink } from '../support/raw-guest.ts';
 
 const GATEWAY = '52550a000202';

@@ -4,6 +4,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Drop } from '../../../src/base/drop.ts';
+import { ManualClock } from '../../../src/base/manual-clock.ts';
 import { createMemory } from '../../../src/base/memory.ts';
 import { Budget, Turn } from '../../../src/base/turn.ts';
 import {
@@ -13,7 +14,6 @@ import {
   PREFIX_LEN,
   RECEIVE_BUFFER_LEN,
 } from '../../../src/link/framing.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
 import { anyFenced } from './fence.ts';
 
 const BASE = 4096;

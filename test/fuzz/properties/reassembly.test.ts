@@ -5,13 +5,13 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Arena } from '../../../src/base/arena.ts';
 import { Drop, DropCounters } from '../../../src/base/drop.ts';
+import { ManualClock } from '../../../src/base/manual-clock.ts';
 import { createMemory } from '../../../src/base/memory.ts';
 import { Timers } from '../../../src/base/timers.ts';
 import { Turn } from '../../../src/base/turn.ts';
 import { Packet } from '../../../src/ip/packet.ts';
 import { Reassembly } from '../../../src/ip/reassembly.ts';
 import * as ipv4 from '../../../src/wire/ipv4.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
 import { ArenaWatch } from '../arena-watch.ts';
 
 /** A fragment: of which datagram, from which guest, where, how long, are there more; then so much time passes. */

@@ -1,12 +1,12 @@
-// The fake is what other tests rest on, so its own promises are tested.
+// The played host is what other tests rest on, so its own promises are tested.
 
 import { expect, test } from 'vitest';
 import { type Endpoint, ipv4Addr } from '../../src/base/addr.ts';
 import { Account } from '../../src/base/arena.ts';
 import type { Region } from '../../src/base/region.ts';
 import type { HostError, HostStreamEvents } from '../../src/host/host-network.ts';
-import { FakeHost } from './fake-host.ts';
-import { FakePorts } from './fake-ports.ts';
+import { PlayedHost } from '../../src/host/played-host.ts';
+import { FakePorts } from '../support/fake-ports.ts';
 
 const REMOTE: Endpoint = { addr: ipv4Addr(0x7f000001), port: 80 };
 
@@ -54,7 +54,7 @@ class Reader implements HostStreamEvents {
 
 function setUp() {
   const ports = new FakePorts();
-  const host = new FakeHost();
+  const host = new PlayedHost();
   host.start(ports);
   const reader = new Reader(ports);
   const stream = host.connectTcp(REMOTE, reader);

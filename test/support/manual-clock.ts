@@ -1,1 +1,0 @@
-export { ManualClock } from '../../src/base/manual-clock.ts';
