@@ -5,17 +5,16 @@
 
 import type { Endpoint } from '../../src/base/addr.ts';
 import { Account } from '../../src/base/arena.ts';
-import { Region } from '../../src/base/region.ts';
+import { EngineHalf } from '../../src/host/engine-half.ts';
 import type {
   HostContext,
   HostDatagramEvents,
   HostDatagrams,
-  HostError,
   HostNetwork,
   HostStream,
   HostStreamEvents,
 } from '../../src/host/host-network.ts';
-import { to } from '../support/guest-bench.ts';
+import { to as endpointOf } from '../support/guest-bench.ts';
 
 export const PORTS = {
   sink: 5001,
@@ -25,7 +24,7 @@ export const PORTS = {
   hanging: 5102,
   echo: 7,
 } as const;
-export const RESOLVER = to('192.0.2.53', 53);
+export const RESOLVER = endpointOf('192.0.2.53', 53);
 /** What the host itself holds of the arena. */
 export const PAD_LEN = 65536;
 
@@ -43,15 +42,14 @@ export class CrowdHost implements HostNetwork {
     this.pad = context.arena.take(PAD_LEN, new Account());
   }
 
-  connectTcp({ port }: Endpoint, events: HostStreamEvents): HostStream {
-    const stream = new CrowdStream(this, events, this.pad);
+  connectTcp(to: Endpoint, events: HostStreamEvents): HostStream {
+    const { port } = to;
+    const stream = new CrowdStream(this, to, events, this.pad);
     this.streams.add(stream);
     if (port === PORTS.sink) this.sink = stream;
     if (port === PORTS.source) this.source = stream;
-    if (port === PORTS.refusing) this.later(() => stream.close('refused'));
-    else if (port === PORTS.open || port === PORTS.sink || port === PORTS.source) {
-      this.later(() => stream.open());
-    }
+    if (port === PORTS.refusing) stream.fail('refused');
+    else if (port === PORTS.open || port === PORTS.sink || port === PORTS.source) stream.open();
     return stream;
   }
 
@@ -103,91 +101,50 @@ export class CrowdHost implements HostNetwork {
 }
 
 /** A connection whose other side takes what comes and gives as many bytes as it is told to. */
-export class CrowdStream implements HostStream {
+export class CrowdStream extends EngineHalf<CrowdHost> {
   /** Bytes that the engine has written. */
   taken = 0;
-  private readonly host: CrowdHost;
-  private readonly events: HostStreamEvents;
   private readonly pad: number;
-  private readonly region = new Region();
-  private state: 'connecting' | 'open' | 'closed' = 'connecting';
-  private reading = false;
-  private pumping = false;
-  private left = 0;
-  private wasReset = false;
+  private remaining = 0;
 
-  constructor(host: CrowdHost, events: HostStreamEvents, pad: number) {
-    this.host = host;
-    this.events = events;
+  constructor(host: CrowdHost, to: Endpoint, events: HostStreamEvents, pad: number) {
+    super(host, to, 'connecting');
     this.pad = pad;
+    this.events = events;
     this.reserve();
   }
 
   /** The other side sends `bytes` more. */
   gives(bytes: number): void {
-    this.left += bytes;
-    this.pump();
+    this.remaining += bytes;
+    this.schedule();
   }
 
-  open(): void {
-    if (this.state !== 'connecting' || this.wasReset) return;
-    this.state = 'open';
-    this.events.onOpen();
+  override end(): void {
+    this.ended = true;
+    this.host.later(() => {
+      if (this.state === 'open' && !this.wasReset) this.endRemote();
+    });
   }
 
-  close(error: HostError | null): void {
-    if (this.state === 'closed') return;
-    this.state = 'closed';
-    this.host.streams.delete(this);
-    this.events.onClose(this.wasReset ? null : error);
-  }
-
-  write(_off: number, len: number): boolean {
+  protected took(_off: number, len: number): void {
     this.taken += len;
-    return true;
   }
 
-  end(): void {
-    this.host.later(() => {
-      if (this.state !== 'open' || this.wasReset) return;
-      this.events.onEnd();
-      this.close(null);
-    });
+  protected override get hasArrivals(): boolean {
+    return this.remaining > 0;
   }
 
-  reset(): void {
-    if (this.wasReset) return;
-    this.wasReset = true;
-    this.host.later(() => this.close(null));
+  protected pump(): void {
+    const { off, len } = this.region;
+    const part = Math.min(this.remaining, len > 0 ? len : PAD_LEN);
+    this.remaining -= part;
+    if (this.events?.onRead(len > 0 ? off : this.pad, part) === false) this.reading = false;
+    this.reserve();
+    this.schedule();
   }
 
-  resume(): void {
-    this.reading = true;
-    this.pump();
-  }
-
-  pause(): void {
-    this.reading = false;
-  }
-
-  private pump(): void {
-    if (this.pumping || !this.reading || this.left === 0) return;
-    this.pumping = true;
-    this.host.later(() => {
-      this.pumping = false;
-      if (this.state !== 'open' || this.wasReset || !this.reading) return;
-      const { off, len } = this.region;
-      const part = Math.min(this.left, len > 0 ? len : PAD_LEN);
-      this.left -= part;
-      if (!this.events.onRead(len > 0 ? off : this.pad, part)) this.reading = false;
-      this.reserve();
-      this.pump();
-    });
-  }
-
-  private reserve(): void {
-    this.region.off = 0;
-    this.region.len = 0;
-    this.events.reserveRead(this.region);
+  protected override left(): void {
+    this.host.streams.delete(this);
   }
 }

@@ -11,7 +11,7 @@
 import type { Endpoint, IpAddr } from '../../src/base/addr.ts';
 import { ipv4Addr, sameEndpoint } from '../../src/base/addr.ts';
 import { Account } from '../../src/base/arena.ts';
-import { Region } from '../../src/base/region.ts';
+import { EngineHalf } from '../../src/host/engine-half.ts';
 import type {
   HostContext,
   HostDatagramEvents,
@@ -136,96 +136,45 @@ export class FuzzHost implements HostNetwork {
   }
 }
 
-export class FuzzStream implements HostStream {
-  readonly to: Endpoint;
-  private readonly host: FuzzHost;
+export class FuzzStream extends EngineHalf<FuzzHost> {
   private readonly way: number;
-  private state: 'connecting' | 'open' | 'closed';
-  private events: HostStreamEvents | null = null;
-  private readonly region = new Region();
-  private held: Region | null = null;
-  private holds = false;
-  private reading = false;
-  private pumping = false;
-  private endSaid = false;
-  private remoteEnded = false;
   private remoteEnds = false;
-  private wasReset = false;
   /** What the remote has still to say: bytes that it makes up, and those it echoes. */
   private backlog = 0;
   private readonly echo: Buffer[] = [];
   private said = 0;
 
   constructor(host: FuzzHost, to: Endpoint, state: 'connecting' | 'open') {
-    this.host = host;
-    this.to = to;
-    this.state = state;
+    super(host, to, state);
     this.way = to.port === 53 ? NAMES : to.port & 7;
-    this.holds = this.way === 4;
+    this.holdWrites = this.way === 4;
   }
 
   /** `events` listens to it; a connection that is being made begins to do what its port says. */
   join(events: HostStreamEvents): void {
     this.events = events;
     this.reserve();
-    if (this.state === 'open') this.begin();
+    if (this.state === 'open') this.opened();
     else if (this.way === 1) this.fail('refused');
     else if (this.way === 7) this.fail(ERRORS[(this.to.port >>> 3) & 7]!);
     else if (this.way !== 5) this.open();
   }
 
-  open(): void {
-    this.host.later(() => {
-      if (this.wasReset || this.state !== 'connecting') return;
-      this.state = 'open';
-      this.events?.onOpen();
-      this.begin();
-    });
-  }
+  // What the engine calls: what it must not do besides.
 
-  // What the engine calls.
-
-  write(off: number, len: number): boolean {
-    if (this.state !== 'open') throw new Error(`write to a stream that is ${this.state}`);
-    if (this.held !== null) throw new Error('one write at a time');
-    if (this.endSaid) throw new Error('write after end');
+  override write(off: number, len: number): boolean {
     if (len === 0) throw new Error('write of nothing');
-    if (this.holds) {
-      this.held = Object.assign(new Region(), { off, len });
-      return false;
-    }
-    this.took(off, len);
-    return true;
+    return super.write(off, len);
   }
 
-  end(): void {
-    if (this.endSaid) throw new Error('end after end');
-    this.endSaid = true;
+  override end(): void {
+    if (this.ended) throw new Error('end after end');
     if (this.way !== 4) this.remoteEnds = true;
     this.schedule();
-    this.host.later(() => this.closeIfDone());
-  }
-
-  reset(): void {
-    if (this.wasReset || this.state === 'closed') return;
-    this.wasReset = true;
-    this.host.later(() => this.finish(null));
-  }
-
-  resume(): void {
-    this.reading = true;
-    this.schedule();
-  }
-
-  pause(): void {
-    this.reading = false;
+    super.end();
   }
 
   // What the world does.
-
-  fail(error: HostError): void {
-    this.host.later(() => this.finish(error));
-  }
 
   gives(bytes: number): void {
     this.backlog = Math.min(this.backlog + bytes, MAX_BACKLOG);
@@ -238,34 +187,27 @@ export class FuzzStream implements HostStream {
   }
 
   hold(): void {
-    this.holds = true;
+    this.holdWrites = true;
   }
 
-  letGo(): void {
-    this.holds = false;
-    const { held } = this;
-    if (held === null) return;
-    this.held = null;
-    this.took(held.off, held.len);
-    this.host.later(() => {
-      if (this.state === 'open' && !this.wasReset) this.events?.onWritten();
-      this.closeIfDone();
-    });
+  override letGo(): void {
+    this.holdWrites = false;
+    super.letGo();
   }
 
   /** Nobody listens to it. */
   forget(): void {
     this.state = 'closed';
-    this.leave();
+    this.left();
   }
 
-  private begin(): void {
+  protected override opened(): void {
     if (this.way === 2) this.gives(1 + (this.to.port >>> 3) * 7);
     if (this.way === 2) this.ends();
     if (this.way === 3) this.gives(BULK);
   }
 
-  private took(off: number, len: number): void {
+  protected took(off: number, len: number): void {
     this.host.took(off, len);
     if (this.way === 0 && this.echo.length < 64) {
       const { bytes } = this.host.context.arena.memory;
@@ -282,24 +224,10 @@ export class FuzzStream implements HostStream {
     if (this.way === 6) this.fail('reset');
   }
 
-  private schedule(): void {
-    if (this.pumping) return;
-    this.pumping = true;
-    this.host.later(() => {
-      this.pumping = false;
-      this.pump();
-    });
-  }
-
-  /** One read or the end, then a turn for the next. */
-  private pump(): void {
-    if (!this.reading || this.state !== 'open' || this.wasReset || this.remoteEnded) return;
+  protected pump(): void {
     const echo = this.echo[0];
     if (echo === undefined && this.backlog === 0) {
-      if (!this.remoteEnds) return;
-      this.remoteEnded = true;
-      this.events?.onEnd();
-      this.closeIfDone();
+      if (this.remoteEnds) this.endRemote();
       return;
     }
     const room = this.region.len > 0 ? this.region.len : PAD_LEN;
@@ -322,26 +250,7 @@ export class FuzzStream implements HostStream {
     this.schedule();
   }
 
-  /** Node asks right after each read and never before the next. */
-  private reserve(): void {
-    this.region.off = 0;
-    this.region.len = 0;
-    this.events?.reserveRead(this.region);
-  }
-
-  private closeIfDone(): void {
-    if (this.endSaid && this.remoteEnded && this.held === null) this.finish(null);
-  }
-
-  private finish(error: HostError | null): void {
-    if (this.state === 'closed') return;
-    this.state = 'closed';
-    this.held = null;
-    this.leave();
-    this.events?.onClose(this.wasReset ? null : error);
-  }
-
-  private leave(): void {
+  protected override left(): void {
     const { streams } = this.host;
     const at = streams.indexOf(this);
     if (at >= 0) streams.splice(at, 1);
