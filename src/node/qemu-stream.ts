@@ -12,7 +12,7 @@ import type { Socket } from 'node:net';
 import { Account } from '../base/arena.ts';
 import { assert } from '../base/assert.ts';
 import { Region } from '../base/region.ts';
-import { Budget } from '../base/turn.ts';
+import type { Budget } from '../base/turn.ts';
 import { Deframer, MAX_STREAM_FRAME, RECEIVE_BUFFER_LEN } from '../link/framing.ts';
 import type { Link, LinkHost, LinkSink, ShowFrame } from '../link/link.ts';
 import { TransmitQueue } from '../link/transmit.ts';
@@ -77,8 +77,7 @@ export class QemuStreamLink implements Link {
       queue.free();
       throw new Error('the arena has no room for the receive buffer of another link');
     }
-    const budget = new Budget(host.turn, processLinks.isOne);
-    processLinks.count++;
+    const budget = processLinks.open(host.turn);
     const deframer = new Deframer(host.arena.memory, receiveOff, RECEIVE_BUFFER_LEN, sink, budget);
     this.attached = { sink, host, queue, deframer, receiveOff, budget };
     this.startReading();
@@ -259,8 +258,7 @@ export class QemuStreamLink implements Link {
   /** The socket is closed: nothing reads or writes the link's blocks any more. */
   private readonly finish = (): void => {
     const { host, queue, receiveOff, budget } = this.attached!;
-    budget.close();
-    processLinks.count--;
+    processLinks.close(budget);
     queue.free();
     host.arena.give(receiveOff, RECEIVE_BUFFER_LEN, this.account);
     if (!this.closedByUs) host.turn.run(this.tellDown);

@@ -4,8 +4,8 @@
 // libuv tells that there are frames by reading the first of them into the receive buffer (tap-device.ts says how); what
 // waits behind it is read with read(2) until there is none left, and all of that is one turn, so that a burst costs one
 // write to each host socket and one ACK to each flow. The link has a budget for each turn, what is left comes in the next:
-// libuv's poll is level-triggered. No thread is in between, which would cost some 20 us for each burst, and an idle link costs nothing.
-// Frames for the guest are gathered (transmit.ts) and written one by one at the turn's end: write(2) to a TAP runs the
+// libuv's poll is level-triggered. No thread is in between, which would cost some 20 us for each burst, and an idle link
+// costs nothing. Frames for the guest are gathered (transmit.ts) and written one by one at the turn's end: write(2) to a TAP runs the
 // guest's receive path and does not wait, so a frame that is not taken is lost, as on a wire, and counted.
 //
 // The receive buffer is worked through from its front to its end, again and again, with a length before each frame: so
@@ -17,7 +17,7 @@ import type { Socket } from 'node:net';
 import { Account } from '../base/arena.ts';
 import { assert } from '../base/assert.ts';
 import { Region } from '../base/region.ts';
-import { Budget } from '../base/turn.ts';
+import type { Budget } from '../base/turn.ts';
 import { eachFrame, PREFIX_LEN, RECEIVE_BUFFER_LEN } from '../link/framing.ts';
 import type { Link, LinkHost, LinkLosses, LinkSink, ShowFrame } from '../link/link.ts';
 import { TransmitQueue } from '../link/transmit.ts';
@@ -130,9 +130,8 @@ export class TapLink implements Link {
       Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + this.readOff + PREFIX_LEN, MAX_READ);
     try {
       const reading = readingSocket(this.device, { buffer, callback: this.onBytes });
-      const budget = new Budget(host.turn, processLinks.isOne);
+      const budget = processLinks.open(host.turn);
       this.attached = { sink, host, queue, ...reading, address, receiveOff, budget };
-      processLinks.count++;
     } catch (error) {
       queue.free();
       host.arena.give(receiveOff, RECEIVE_BUFFER_LEN, this.account);
@@ -291,8 +290,7 @@ export class TapLink implements Link {
     this.reason ??= 'the device was closed';
     this.isGone = true;
     const { host, queue, receiveOff, budget } = this.attached!;
-    budget.close();
-    processLinks.count--;
+    processLinks.close(budget);
     queue.free();
     host.arena.give(receiveOff, RECEIVE_BUFFER_LEN, this.account);
     if (!this.closedByUs) host.turn.run(this.tellDown);
