@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test, vi } from 'vitest';
 import { parseArgs } from '../../src/cli/args.ts';
 import { load, replay } from '../../src/cli/replay.ts';
 import { readCapture } from '../../src/pcap/reader.ts';
-import { OWN } from '../replay/captures.ts';
+import { OWN } from '../support/captures.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'usernet-replay-'));
 afterAll(() => rmSync(folder, { recursive: true }));

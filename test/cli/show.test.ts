@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -6,11 +6,10 @@ import { parseArgs } from '../../src/cli/args.ts';
 import { show, showCapture } from '../../src/cli/show.ts';
 import { parseFilter } from '../../src/pcap/filter.ts';
 import { bytes, Classic, Ng, SECONDS } from '../pcap/reader-bytes.ts';
+import { hasShared, SHARED } from '../support/captures.ts';
 import { FRAMES } from '../support/frames.ts';
 
-const SESSION = '../shared/pcaps/qemu-slirp-session.pcap';
-const hasSession = existsSync(SESSION);
-if (!hasSession) process.stderr.write(`\nSKIPPED: usernet show ${SESSION}: it is not there\n`);
+const SESSION = join(SHARED, 'qemu-slirp-session.pcap');
 
 const classic = new Classic();
 const ng = new Ng();
@@ -247,7 +246,7 @@ describe('the command', () => {
   });
 });
 
-test.skipIf(!hasSession)('a session of QEMU', async () => {
+test.skipIf(!hasShared)('a session of QEMU', async () => {
   const text = await linesOf(SESSION);
   const json = (await linesOf(SESSION, true)).map(
     (line) => JSON.parse(line) as { layers: { layer: string }[] },

@@ -7,9 +7,9 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { type HeapUse, heapInUse } from '../support/heap.ts';
 import { Campaign, Failure } from './campaign.ts';
 import { crashFolder, saveCrash } from './crashes.ts';
-import { type HeapUse, heapInUse } from './heap.ts';
 import { collectSeeds } from './seeds.ts';
 
 const MIB = 1 << 20;

@@ -1,23 +1,23 @@
 // The captures of pcaps/: each is described, as it is, and shows addresses of nobody.
 
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { parse } from 'pcap-parser';
 import { describe, expect, test } from 'vitest';
 import { readCapture } from '../../src/pcap/reader.ts';
 import { fileOf, scenes } from '../../tools/captures/scenes.ts';
+import { capturesIn, OWN } from '../support/captures.ts';
 
-const folder = resolve(import.meta.dirname, '../../pcaps');
 const FILE_LIMIT = 200_000;
 const TOTAL_LIMIT = 3_000_000;
 
-const files = readdirSync(folder).filter((name) => /\.pcap(ng)?$/.test(name));
-const bytesOf = (name: string): Buffer => readFileSync(join(folder, name));
+const files = capturesIn(OWN);
+const bytesOf = (name: string): Buffer => readFileSync(join(OWN, name));
 
 /** Frames of each file, as the table in pcaps/README.md says. */
 function described(): Record<string, number> {
-  const rows = readFileSync(join(folder, 'README.md'), 'utf8').matchAll(/^\| `([^`]+)` \| (\d+) \|/gm);
+  const rows = readFileSync(join(OWN, 'README.md'), 'utf8').matchAll(/^\| `([^`]+)` \| (\d+) \|/gm);
   return Object.fromEntries([...rows].map(([, name, frames]) => [name, Number(frames)]));
 }
 

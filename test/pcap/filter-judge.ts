@@ -2,14 +2,14 @@
 // an expression.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Memory, memoryOver } from '../../src/base/memory.ts';
 import type { FrameFilter } from '../../src/pcap/filter.ts';
 import { FILE_HEADER_LEN, LINK_TYPE_ETHERNET, RECORD_HEADER_LEN } from '../../src/pcap/format.ts';
-import { readCapture } from '../../src/pcap/reader.ts';
 import { PcapWriter } from '../../src/pcap/writer.ts';
+import { capturesUnder, framesOf } from '../support/captures.ts';
 
 /** What a capture knows of a frame. */
 export interface Sample {
@@ -79,12 +79,6 @@ function indices(capture: Buffer): number[] {
 
 /** Every Ethernet frame of the captures under `folder`, as far as they can be read. */
 export function framesUnder(folder: string): Sample[] {
-  if (!existsSync(folder)) return [];
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
-  return names.filter((name) => /\.pcap(ng)?$/.test(name)).flatMap((name) => framesOf(`${folder}/${name}`));
-}
-
-function framesOf(path: string): Sample[] {
-  const { frames } = readCapture(readFileSync(path));
+  const frames = capturesUnder(folder).flatMap(framesOf);
   return frames.filter(({ source }) => source.linkType === LINK_TYPE_ETHERNET);
 }

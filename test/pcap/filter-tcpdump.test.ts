@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { parseFilter } from '../../src/pcap/filter.ts';
+import { hasShared, OWN, SHARED } from '../support/captures.ts';
 import { FRAMES } from '../support/frames.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import { testWith } from '../support/tools.ts';
@@ -13,9 +14,6 @@ import { aboutFrames, USUAL, USUAL_NAMES } from './filter-usual.ts';
 const SEED = 4;
 const GENERATED = 100;
 
-const SHARED = '../shared/pcaps';
-const hasShared = existsSync(SHARED);
-if (!hasShared) process.stderr.write(`\nSKIPPED: filters over ${SHARED}: it is not there\n`);
 /** tcpdump looks names up there. */
 const hasNames = existsSync('/etc/services') && existsSync('/etc/protocols');
 if (!hasNames)
@@ -46,7 +44,7 @@ function differing(a: readonly boolean[], b: readonly boolean[]): number[] {
 /** Every frame at hand. */
 function captured(): Sample[] {
   const frames = Object.values(FRAMES).map((bytes) => ({ bytes, wireLen: bytes.length }));
-  return [...frames, ...framesUnder('pcaps'), ...framesUnder(SHARED)];
+  return [...frames, ...framesUnder(OWN), ...framesUnder(SHARED)];
 }
 
 testWith(

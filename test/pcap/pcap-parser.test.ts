@@ -1,18 +1,13 @@
 // pcap-parser from npm, the library that users read classic captures with, beside our reader. It takes microseconds only, and
 // at the end of a file that is cut off it says nothing and drops the record that is not whole, as we do with a word about it.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { type PcapPacket, parse } from 'pcap-parser';
 import { describe, expect, test } from 'vitest';
 import { readCapture } from '../../src/pcap/reader.ts';
+import { filesUnder, hasShared, OWN, SHARED } from '../support/captures.ts';
 import { bytes, Classic, FRAME, SECONDS } from './reader-bytes.ts';
-
-const OWN = 'pcaps';
-const SHARED = '../shared/pcaps';
-if (!existsSync(SHARED))
-  process.stderr.write(`\nSKIPPED: captures of ${SHARED} against pcap-parser: it is not there\n`);
 
 /** Of both magic numbers of microseconds, as they stand in a file. */
 const MICRO = ['d4c3b2a1', 'a1b2c3d4'];
@@ -43,13 +38,10 @@ function ourFrames(file: Uint8Array): Frame[] {
 }
 
 function classicFiles(dir: string): string[] {
-  if (!existsSync(dir)) return [];
-  const files = readdirSync(dir, { recursive: true, withFileTypes: true });
-  const paths = files.filter((file) => file.isFile()).map((file) => join(file.parentPath, file.name));
-  return paths.filter((path) => MICRO.includes(readFileSync(path).toString('hex', 0, 4))).sort();
+  return filesUnder(dir).filter((path) => MICRO.includes(readFileSync(path).toString('hex', 0, 4)));
 }
 
-describe.each([OWN, SHARED].filter((dir) => existsSync(dir)))('%s', (dir) => {
+describe.each(hasShared ? [OWN, SHARED] : [OWN])('%s', (dir) => {
   test('every classic capture in microseconds has the same frames', async () => {
     const files = classicFiles(dir);
     expect(files.length).toBeGreaterThan(0);

@@ -1,19 +1,16 @@
 // tshark as the judge: for every capture at hand the frames, lengths and times of `usernet show --json` are its own.
 
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { showCapture } from '../../src/cli/show.ts';
 import type { CaptureDamage } from '../../src/pcap/frames.ts';
+import { filesUnder, hasShared, OWN, SHARED } from '../support/captures.ts';
 import { testWith } from '../support/tools.ts';
 import { bytes, Classic, FRAME, Ng, SECONDS } from './reader-bytes.ts';
 import { countFrames, type FrameRow, type Reading, readEach, readTogether } from './tshark-runs.ts';
 
-const OWN = 'pcaps';
-const SHARED = '../shared/pcaps';
-const hasShared = existsSync(SHARED);
-if (!hasShared) process.stderr.write(`\nSKIPPED: captures of ${SHARED} against tshark: it is not there\n`);
 /** Every file by a tshark of its own, as for a release; takes two minutes. */
 const isSoak = process.env['USERNET_SOAK'] === '1';
 const MS = isSoak ? 900_000 : 120_000;
@@ -60,14 +57,6 @@ async function ourReading(path: string): Promise<Own> {
     return { number, time, capturedLength, originalLength };
   });
   return { rows, damage };
-}
-
-/** Every file below `dir` but for descriptions. */
-function filesUnder(dir: string): string[] {
-  if (!existsSync(dir)) return [];
-  const files = readdirSync(dir, { recursive: true, withFileTypes: true });
-  const paths = files.filter((file) => file.isFile()).map((file) => join(file.parentPath, file.name));
-  return paths.filter((path) => !path.endsWith('.md')).sort();
 }
 
 const files = [...filesUnder(OWN), ...filesUnder(SHARED)];

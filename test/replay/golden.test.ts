@@ -7,7 +7,7 @@ import { memoryOver } from '../../src/base/memory.ts';
 import { readCapture } from '../../src/pcap/reader.ts';
 import { type ReplayResult, replay } from '../../src/replay/replay.ts';
 import { describeFrame } from '../../src/wire/describe.ts';
-import { capturesIn, framesOf, OWN } from './captures.ts';
+import { capturesIn, framesOf, OWN } from '../support/captures.ts';
 
 /** A line for each frame, with the milliseconds since the first, and what is said otherwise than recorded. */
 function goldenText({ capture, differences, notes }: ReplayResult): string {

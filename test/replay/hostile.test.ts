@@ -4,6 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import { replay } from '../../src/replay/replay.ts';
 import { StreamAssembler } from '../../src/replay/streams.ts';
+import { capture } from '../support/captures.ts';
 import {
   ACK,
   arp,
@@ -18,7 +19,6 @@ import {
   tcp,
   udp,
 } from '../support/raw-frames.ts';
-import { capture } from './captures.ts';
 
 const GUEST = { sport: 5000, dport: 80 };
 /** The same from the network's side. */

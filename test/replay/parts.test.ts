@@ -16,6 +16,7 @@ import { DatagramAssembler, StreamAssembler } from '../../src/replay/streams.ts'
 import { pseudoSumIpv4 } from '../../src/wire/checksum.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
 import * as udpHeader from '../../src/wire/udp.ts';
+import { capture } from '../support/captures.ts';
 import {
   ACK,
   arp,
@@ -28,7 +29,6 @@ import {
   tcp,
   udp,
 } from '../support/raw-frames.ts';
-import { capture } from './captures.ts';
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const word = (text: string): number => parseIpv4Word(text)!;

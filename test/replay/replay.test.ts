@@ -7,9 +7,9 @@ import type { KeptFrame } from '../../src/pcap/frames.ts';
 import { readCapture } from '../../src/pcap/reader.ts';
 import { decode, decodeTcp } from '../../src/replay/decode.ts';
 import { replay } from '../../src/replay/replay.ts';
+import { capturesIn, framesOf, hasShared, OWN, SHARED } from '../support/captures.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 import { outputOf, testWith } from '../support/tools.ts';
-import { capturesIn, framesOf, hasShared, OWN, SHARED } from './captures.ts';
 
 const DOWNLOAD = join(OWN, 'http-download-libslirp.pcap');
 

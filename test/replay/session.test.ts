@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { replay } from '../../src/replay/replay.ts';
-import { framesOf, hasShared, SHARED } from './captures.ts';
+import { framesOf, hasShared, SHARED } from '../support/captures.ts';
 
 /** Field, theirs, ours, and the section of the description of behaviour that says why. */
 const KNOWN: readonly (readonly [field: string, theirs: string, ours: string, section: string])[] = [

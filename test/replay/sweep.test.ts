@@ -1,10 +1,8 @@
 // Every capture at hand, whatever it is of: read to its end or to a stated error, shown, and thrown at the engine frame by
 // frame. Nothing throws, each frame has one verdict, nothing of it stays, and a guest that comes afterwards is served.
 
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { Drop, dropNames } from '../../src/base/drop.ts';
 import { memoryOver } from '../../src/base/memory.ts';
@@ -13,25 +11,18 @@ import { readCapture } from '../../src/pcap/reader.ts';
 import { describeFrame } from '../../src/wire/describe.ts';
 import { buildDiscover, buildRequest } from '../../src/wire/dhcp-client.ts';
 import { layersOf } from '../../src/wire/layers.ts';
+import { filesUnder, hasShared, OWN, SHARED } from '../support/captures.ts';
+import { heapInUse } from '../support/heap.ts';
 import { BROADCAST_MAC, udp } from '../support/raw-frames.ts';
 import { RawBench, type RawLink } from '../support/raw-guest.ts';
-import { hasShared, OWN, SHARED } from './captures.ts';
 
 /** What a raw guest's link can hold; no link takes longer frames. */
 const MAX_FRAME = 65_536;
 /** Longer than anything that a frame begins: a connect, an idle UDP flow, TIME-WAIT, a lease's offer. */
 const LONG_MS = 400_000;
 
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
-
-/** Files below `folder`, captures or not: what is none is one frame of its bytes. */
-function filesIn(folder: string): string[] {
-  const all = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name));
-  return all.filter((path) => statSync(path).isFile() && !path.endsWith('.md')).sort();
-}
-
-const paths = [...filesIn(OWN), ...(hasShared ? filesIn(SHARED) : [])];
+/** What is no capture is one frame of its bytes. */
+const paths = [...filesUnder(OWN), ...filesUnder(SHARED)];
 
 interface Loaded {
   readonly name: string;
@@ -200,7 +191,7 @@ describe('thrown at the engine, frame by frame', () => {
     await expect(`${rows.join('\n')}\n`).toMatchFileSnapshot(join(import.meta.dirname, 'sweep.txt'));
   });
 
-  test('one network for all of them, again and again: memory stays flat', { timeout: 60_000 }, () => {
+  test('one network for all of them, again and again: memory stays flat', { timeout: 60_000 }, async () => {
     const sweep = new Sweep();
     const seen: { used: number; timers: number; heap: number }[] = [];
     for (let round = 0; round < 5; round++) {
@@ -209,8 +200,7 @@ describe('thrown at the engine, frame by frame', () => {
       sweep.rest();
       const { flows, arena, timers } = sweep.bench.network.stats();
       expect([flows.tcp, flows.udp]).toEqual([0, 0]);
-      collectGarbage();
-      seen.push({ used: arena.used, timers, heap: process.memoryUsage().heapUsed });
+      seen.push({ used: arena.used, timers, heap: (await heapInUse()).all });
     }
     const [, warm] = seen;
     const end = seen.at(-1);
