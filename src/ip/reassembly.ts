@@ -98,6 +98,7 @@ export class Reassembly {
       set.headerLen = p.l4 - p.ip;
       this.arena.memory.copy(set.off + HEADER_ROOM - set.headerLen, p.ip, set.headerLen);
     }
+    this.timers.turn.spend(Work.Step);
     if (!this.store(set, offset, p.l4, len)) return this.refuse(set);
     return this.isComplete(set) ? this.complete(set, p) : Drop.None;
   }

@@ -62,7 +62,7 @@ for (const arenas of ['one arena', 'two arenas'] as const) {
 
     test('what a frame does that costs more than a turn has is made up for in the turns that follow', () => {
       const { left, right, link, b } = bench(arenas);
-      for (let i = 0; i < 70; i++) sendFrame(link, left, pattern(i, 60));
+      for (let i = 0; i < TURN_WORK; i++) sendFrame(link, left, pattern(i, 60));
       b.onEach = () => {
         if (b.frames.length === 1) right.turn.spend(3 * TURN_WORK);
       };
@@ -71,7 +71,7 @@ for (const arenas of ['one arena', 'two arenas'] as const) {
         right.clock.runSoon(1);
         counts.push(b.frames.length);
       }
-      expect(counts).toEqual([1, 1, 1, 70, 70, 70]);
+      expect(counts).toEqual([1, 1, 1, TURN_WORK, TURN_WORK, TURN_WORK]);
     });
 
     test('at most what the budget has, or 256 KiB, in one turn, the rest in the next', () => {
