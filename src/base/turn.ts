@@ -27,6 +27,8 @@ export interface Flushable {
 export const TURN_WORK = 64;
 /** The same for a link that is alone: there is nobody to leave anything to, and each turn costs some time of its own. */
 export const ALONE_WORK = 12 * TURN_WORK;
+/** After so many turns in a row that were a link's own it is alone. */
+export const ALONE_AFTER = 64;
 
 /**
  * What is done for a frame, in units of about a microsecond, and more than that for what is of little use: so that a guest
@@ -39,13 +41,13 @@ export const Work = {
   /** A set of fragments is begun. */
   FragmentSet: 5,
   /** A datagram is handed to the host, a system call each. */
-  Datagram: 18,
+  Datagram: 24,
   /** The host has reported an error for a datagram. */
-  HostError: 45,
+  HostError: 72,
   /** A message is taken apart and answered: DHCP. */
   Message: 120,
   /** A socket of the host is opened, and closed some time. */
-  HostSocket: 600,
+  HostSocket: 720,
 } as const;
 
 type Phase = 'idle' | 'ingress' | 'egress' | 'flush';
@@ -54,8 +56,8 @@ export class Turn {
   now: Ms = 0;
   /** What this turn has done so far, in units of Work. */
   work = 0;
-  /** Links that have a budget of its turns. */
-  sharers = 0;
+  /** Of its links. */
+  readonly sharing = new Sharing();
   private readonly clock: Clock;
   private phase: Phase = 'idle';
   /** Marked for this turn, or while idle for the next. */
@@ -172,28 +174,37 @@ export class Turn {
   };
 }
 
+/** Who has had turns: whether a link is alone. Links that are up and silent do not count. */
+export class Sharing {
+  private last: Budget | null = null;
+  private inARow = 0;
+
+  /** Call for each turn of a link: have the last ones all been its own? */
+  isAlone(who: Budget): boolean {
+    this.inARow = who === this.last ? this.inARow + 1 : 0;
+    this.last = who;
+    return this.inARow >= ALONE_AFTER;
+  }
+}
+
 /** What the turns do for one link. What one of them has done beyond its limit is taken off the next ones. */
 export class Budget {
   private readonly turn: Turn;
-  private readonly mayBeAlone: () => boolean;
+  private readonly elsewhere: Sharing | null;
   private limit = TURN_WORK;
   private debt = 0;
 
-  /** `mayBeAlone`: is there nobody else on this thread, as far as others than `turn` can tell? */
-  constructor(turn: Turn, mayBeAlone: () => boolean = () => true) {
+  /** `elsewhere`: who else than the links of `turn` has turns on this thread. */
+  constructor(turn: Turn, elsewhere: Sharing | null = null) {
     this.turn = turn;
-    this.mayBeAlone = mayBeAlone;
-    turn.sharers++;
-  }
-
-  /** The link is down. */
-  close(): void {
-    this.turn.sharers--;
+    this.elsewhere = elsewhere;
   }
 
   /** Call before the link's first frame of a turn. */
   begin(): void {
-    this.limit = this.turn.sharers === 1 && this.mayBeAlone() ? ALONE_WORK : TURN_WORK;
+    const isAloneHere = this.turn.sharing.isAlone(this);
+    const isAlone = (this.elsewhere?.isAlone(this) ?? true) && isAloneHere;
+    this.limit = isAlone ? ALONE_WORK : TURN_WORK;
     this.turn.spend(this.debt);
     this.debt = 0;
   }

@@ -28,6 +28,7 @@ import { type Micros, NEVER } from '../base/clock.ts';
 import { FineTimer } from '../base/fine-timer.ts';
 import type { Memory } from '../base/memory.ts';
 import { Timer } from '../base/timers.ts';
+import type { Budget } from '../base/turn.ts';
 import { Xoshiro } from '../base/xoshiro.ts';
 import { DEFAULT_QUEUE, type FaultFigures } from './fault-options.ts';
 import type { FaultCounts } from './fault-stats.ts';
@@ -45,6 +46,8 @@ const HOLD_MICROS = 3000;
 export interface LaneEnd {
   /** The longest frame that reserve() is asked for; 0 where frames come by accept() only. */
   readonly maxFrame: number;
+  /** Of what take() does, where that is a guest's. */
+  readonly budget: Budget | null;
   /**
    * Takes the frame at [off, off+len), lent for the call; false when it has no room, then unblock() follows. Called
    * inside a turn's ingress, or inside commit() of a lane without any delay that is `direct`.
@@ -279,10 +282,17 @@ export class FaultLane {
   }
 
   private passDue(now: Micros): void {
+    const { budget } = this.end;
+    budget?.begin();
+    this.passWithin(budget, now);
+    budget?.end();
+  }
+
+  private passWithin(budget: Budget | null, now: Micros): void {
     let bytes = BYTES_PER_TURN;
     for (let frames = FRAMES_PER_TURN; frames > 0 && bytes > 0 && !this.closed; frames--) {
       const from = this.next;
-      if (from.at > now) return;
+      if (from.at > now || budget?.takeFrame() === false) return;
       const { at, off, len } = from;
       from.shift();
       this.batch.push(at, off, len);

@@ -7,6 +7,7 @@
 
 import { assert } from '../base/assert.ts';
 import { Drop } from '../base/drop.ts';
+import { Budget } from '../base/turn.ts';
 import { Fate, FaultLane } from './fault-lane.ts';
 import {
   checkFaults,
@@ -81,14 +82,18 @@ class FaultyLink implements Link, LinkSink {
     const { inner, toFigures, fromFigures, seed } = this;
     const toEnd = {
       maxFrame: inner.maxFrame,
+      budget: null,
       take: (off: number, len: number) => inner.send(off, len),
       onRoom: () => sink.onLinkWritable(),
     };
     const toGuest = new FaultLane(host, toFigures, new Fate(toFigures, seed, 0), toEnd, true);
     let fromGuest: FaultLane | null = null;
+    // The inner link's pays for the copies that are made as frames come; what they cause when they are due, this one.
+    const budget = new Budget(host.turn);
     try {
       const fromEnd = {
         maxFrame: 0,
+        budget,
         take: (off: number, len: number) => {
           sink.onFrame(off, len);
           return true;
@@ -160,6 +165,7 @@ class FaultyLink implements Link, LinkSink {
   }
 
   private end(): void {
+    if (this.down) return;
     this.down = true;
     this.attached?.toGuest.close();
     this.attached?.fromGuest.close();

@@ -223,7 +223,6 @@ class PairEnd implements Link {
 
   private giveBack(): void {
     if (this.queue === null || this.host === null) return;
-    this.budget?.close();
     this.queue.free();
     this.queue = null;
     this.giveLanding(this.host);

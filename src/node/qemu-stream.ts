@@ -12,12 +12,12 @@ import type { Socket } from 'node:net';
 import { Account } from '../base/arena.ts';
 import { assert } from '../base/assert.ts';
 import { Region } from '../base/region.ts';
-import type { Budget } from '../base/turn.ts';
+import { Budget } from '../base/turn.ts';
 import { Deframer, MAX_STREAM_FRAME, RECEIVE_BUFFER_LEN } from '../link/framing.ts';
 import type { Link, LinkHost, LinkSink, ShowFrame } from '../link/link.ts';
 import { TransmitQueue } from '../link/transmit.ts';
-import { processLinks } from './open-links.ts';
 import { takeOver } from './take-over.ts';
+import { threadSharing } from './thread-sharing.ts';
 
 /** The longest IP packet, an Ethernet header and a VLAN tag. */
 const MAX_FRAME = 65535 + 14 + 4;
@@ -30,7 +30,6 @@ interface Attached {
   readonly queue: TransmitQueue;
   readonly deframer: Deframer;
   readonly receiveOff: number;
-  readonly budget: Budget;
 }
 
 export class QemuStreamLink implements Link {
@@ -77,9 +76,9 @@ export class QemuStreamLink implements Link {
       queue.free();
       throw new Error('the arena has no room for the receive buffer of another link');
     }
-    const budget = processLinks.open(host.turn);
+    const budget = new Budget(host.turn, threadSharing);
     const deframer = new Deframer(host.arena.memory, receiveOff, RECEIVE_BUFFER_LEN, sink, budget);
-    this.attached = { sink, host, queue, deframer, receiveOff, budget };
+    this.attached = { sink, host, queue, deframer, receiveOff };
     this.startReading();
     if (this.gone) host.clock.soon(this.finish);
   }
@@ -257,8 +256,7 @@ export class QemuStreamLink implements Link {
 
   /** The socket is closed: nothing reads or writes the link's blocks any more. */
   private readonly finish = (): void => {
-    const { host, queue, receiveOff, budget } = this.attached!;
-    processLinks.close(budget);
+    const { host, queue, receiveOff } = this.attached!;
     queue.free();
     host.arena.give(receiveOff, RECEIVE_BUFFER_LEN, this.account);
     if (!this.closedByUs) host.turn.run(this.tellDown);

@@ -17,12 +17,11 @@ import type { Socket } from 'node:net';
 import { Account } from '../base/arena.ts';
 import { assert } from '../base/assert.ts';
 import { Region } from '../base/region.ts';
-import type { Budget } from '../base/turn.ts';
+import { Budget } from '../base/turn.ts';
 import { eachFrame, PREFIX_LEN, RECEIVE_BUFFER_LEN } from '../link/framing.ts';
 import type { Link, LinkHost, LinkLosses, LinkSink, ShowFrame } from '../link/link.ts';
 import { TransmitQueue } from '../link/transmit.ts';
 import { errnoName } from './libc.ts';
-import { processLinks } from './open-links.ts';
 import {
   EAGAIN,
   EBADFD,
@@ -36,6 +35,7 @@ import {
   type TapOptions,
   type TapSystem,
 } from './tap-device.ts';
+import { threadSharing } from './thread-sharing.ts';
 
 /** What a TAP can hold, whatever its MTU is changed to: the longest IP packet, an Ethernet header and a VLAN tag. */
 const MAX_READ = 65535 + 14 + 4;
@@ -130,7 +130,7 @@ export class TapLink implements Link {
       Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + this.readOff + PREFIX_LEN, MAX_READ);
     try {
       const reading = readingSocket(this.device, { buffer, callback: this.onBytes });
-      const budget = processLinks.open(host.turn);
+      const budget = new Budget(host.turn, threadSharing);
       this.attached = { sink, host, queue, ...reading, address, receiveOff, budget };
     } catch (error) {
       queue.free();
@@ -289,8 +289,7 @@ export class TapLink implements Link {
   private readonly onClose = (): void => {
     this.reason ??= 'the device was closed';
     this.isGone = true;
-    const { host, queue, receiveOff, budget } = this.attached!;
-    processLinks.close(budget);
+    const { host, queue, receiveOff } = this.attached!;
     queue.free();
     host.arena.give(receiveOff, RECEIVE_BUFFER_LEN, this.account);
     if (!this.closedByUs) host.turn.run(this.tellDown);

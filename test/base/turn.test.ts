@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ManualClock } from '../../src/base/manual-clock.ts';
-import { ALONE_WORK, Budget, TURN_WORK, Turn } from '../../src/base/turn.ts';
+import { ALONE_AFTER, ALONE_WORK, Budget, Sharing, TURN_WORK, Turn } from '../../src/base/turn.ts';
 
 function setup() {
   const clock = new ManualClock();
@@ -204,16 +204,30 @@ describe('the budget of a link', () => {
     expect(framesOf(turn, budget)).toBe(TURN_WORK);
   });
 
-  test('is larger for a link that is alone, on its network and on its thread', () => {
+  /** So many turns of a link that nobody else has had one in between of, and then what one has for it. */
+  function afterAlone(turns: number, turn: Turn, budget: Budget): number {
+    for (let i = 0; i < turns; i++) framesOf(turn, budget);
+    return framesOf(turn, budget);
+  }
+
+  test('is larger for a link that has been alone for long, and small again at once when another one wakes up', () => {
     const { turn, budget, other } = shared();
+    expect(framesOf(turn, other)).toBe(TURN_WORK);
+    expect(afterAlone(ALONE_AFTER - 1, turn, budget)).toBe(TURN_WORK);
+    expect(afterAlone(1, turn, budget)).toBe(ALONE_WORK);
+    expect(framesOf(turn, other)).toBe(TURN_WORK);
     expect(framesOf(turn, budget)).toBe(TURN_WORK);
-    other.close();
-    expect(framesOf(turn, budget)).toBe(ALONE_WORK);
+  });
+
+  test('is not larger while a link of another network on the thread has turns', () => {
+    const thread = new Sharing();
+    const { turn } = setup();
     const { turn: another } = setup();
-    let links = 2;
-    const oneOfTwo = new Budget(another, () => links === 1);
-    expect(framesOf(another, oneOfTwo)).toBe(TURN_WORK);
-    links = 1;
-    expect(framesOf(another, oneOfTwo)).toBe(ALONE_WORK);
+    const here = new Budget(turn, thread);
+    const there = new Budget(another, thread);
+    for (let i = 0; i < 2 * ALONE_AFTER; i++) {
+      expect([framesOf(turn, here), framesOf(another, there)]).toEqual([TURN_WORK, TURN_WORK]);
+    }
+    expect(afterAlone(ALONE_AFTER, another, there)).toBe(ALONE_WORK);
   });
 });

@@ -1,7 +1,9 @@
 // What a flood costs the other guests of a network, in time of the processor: one process is the engine with a well-behaved
 // guest and the servers that it talks to, all of it in one thread; another one floods over a link of its own, with
 // frames that were written before, as fast as the link takes them. What the guest moves per second of that thread, beside
-// the flood and without it, is what is left to it. test/floods/floods.test.ts has the rest of what a flood must not do.
+// the flood and without it, is what is left to it. The guest's end of its cable has turns
+// of the same thread: without the flood, too, they are as long as for two (for TCP that makes no difference, measured).
+// test/floods/floods.test.ts has the rest of what a flood must not do: that the guest does not wait, either, is there.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

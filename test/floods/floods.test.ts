@@ -13,6 +13,8 @@ import { FLOODS } from './kinds.ts';
 
 const MIB = 1 << 20;
 const MOVED = 2 * MIB;
+/** Turns of full frames for it, where a guest is not alone. */
+const FULL_TURNS = Math.ceil(MOVED / (TURN_WORK * 1460));
 /** Passes of a flood before the other guest's are counted. */
 const WARM_UP = 800;
 /** Small enough to be reached here; each is a row of a table that a flood may fill. */
@@ -51,17 +53,27 @@ beforeAll(async () => {
   aloneComes = bench.comes();
 });
 
+/** Passes in which the flood does what it can, and the other guest little: it is there, so the flood is not alone. */
+function warmUp(bench: FloodBench): number {
+  let passes = 0;
+  while (passes < WARM_UP) {
+    bench.passes(20);
+    passes += 20 + bench.asks('echo');
+  }
+  return passes;
+}
+
 describe.each(Object.entries(FLOODS))('%s', (_, { frames, counts, claimsAll = false }) => {
   test('memory is bounded, and another guest does not notice', async () => {
     const bench = await new FloodBench(CONFIG).start();
     const { network, flooder } = bench;
     const before = network.stats();
     flooder.flood = frames;
-    bench.passes(WARM_UP);
-    expect(workFor(before, network.stats())).toBeLessThanOrEqual(WARM_UP * TURN_WORK + Work.HostSocket);
+    const passes = warmUp(bench);
+    expect(workFor(before, network.stats())).toBeLessThanOrEqual(passes * TURN_WORK + Work.HostSocket);
     const flooded = work(bench);
     // Half would do. What it shares with the flood is its own link, where that carries frames of the other guest.
-    expect(flooded.up).toBeLessThanOrEqual(alone.up + 1);
+    expect(flooded.up).toBeLessThanOrEqual(FULL_TURNS + 1);
     expect(flooded.down).toBeLessThanOrEqual(alone.down * 1.2);
     expect([flooded.echo, flooded.name]).toEqual([alone.echo, alone.name]);
     // T1 of its lease is 30 s: by now it is renewed.

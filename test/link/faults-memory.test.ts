@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Account } from '../../src/base/arena.ts';
 import { ManualClock } from '../../src/base/manual-clock.ts';
+import { TURN_WORK } from '../../src/base/turn.ts';
 import { captureLink } from '../../src/link/capture.ts';
 import type { FaultOptions } from '../../src/link/fault-options.ts';
 import { faultyLink } from '../../src/link/faults.ts';
@@ -157,6 +158,21 @@ describe('memory for frames that wait', () => {
     expect(most.turn).toBeLessThanOrEqual(64);
     expect(bench.heldMore).toBe(0);
     expect([bench.host.timers.armed, bench.clock.soonCount]).toEqual([0, 0]);
+  });
+
+  test('what frames cause when they come late is bounded in each turn, as of those that come at once', () => {
+    const bench = new FaultBench({ delay: 10 });
+    const { turn } = bench.host;
+    const works: number[] = [];
+    bench.sink.onEach = () => {
+      turn.spend(TURN_WORK);
+      works.push(turn.work);
+    };
+    bench.fromGuest(...someNumbered(5));
+    bench.clock.advance(100);
+    expect(numbersOf(bench.sink.frames)).toEqual(upTo(5));
+    // The frame is one unit; what the turn before was over by is owed.
+    expect(works).toEqual(upTo(5).map((before) => before + 1 + TURN_WORK));
   });
 
   test('a frame of no bytes passes, whatever befalls it', () => {

@@ -37,8 +37,6 @@ class Bench {
         onEach();
       },
     };
-    // There is another link.
-    new Budget(this.turn);
     this.deframer = new Deframer(this.memory, BASE, RECEIVE_BUFFER_LEN, sink, new Budget(this.turn));
   }
 

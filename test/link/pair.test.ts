@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Account } from '../../src/base/arena.ts';
 import { ManualClock } from '../../src/base/manual-clock.ts';
-import { Budget, TURN_WORK } from '../../src/base/turn.ts';
+import { TURN_WORK } from '../../src/base/turn.ts';
 import { createPair } from '../../src/link/pair.ts';
 import { newHost, pattern, RecordingSink, sameFrames, sendFrame } from '../support/link-bench.ts';
 
@@ -9,8 +9,6 @@ function bench(arenas: 'one arena' | 'two arenas') {
   const left = newHost(new ManualClock());
   const right = arenas === 'one arena' ? left : newHost(new ManualClock());
   const used = left.arena.used;
-  // There is another link.
-  for (const { turn } of [left, right]) new Budget(turn);
   const { link, peer } = createPair('pair0', 65553);
   const a = new RecordingSink(left);
   const b = new RecordingSink(right);

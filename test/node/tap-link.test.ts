@@ -4,7 +4,7 @@
 import { closeSync, writeSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Account } from '../../src/base/arena.ts';
-import { Budget, TURN_WORK } from '../../src/base/turn.ts';
+import { TURN_WORK } from '../../src/base/turn.ts';
 import { NodeClock } from '../../src/node/clock.ts';
 import { loadLibc } from '../../src/node/libc.ts';
 import { TapLink } from '../../src/node/tap.ts';
@@ -115,8 +115,6 @@ describe.runIf(process.platform === 'linux')('a TAP link', () => {
   test('a turn takes what the budget has, what one does beyond is made up for, and then the device is read on', async () => {
     const bench = await TapBench.open();
     const { sink, host, waiting } = bench;
-    // There is another link.
-    new Budget(host.turn);
     const frames = Array.from({ length: 250 }, (_, i) => pattern(i, 60));
     await bench.receives(frames[0]!, ...frames.slice(1, TURN_WORK));
     sink.onEach = () => {
