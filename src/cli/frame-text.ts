@@ -7,7 +7,7 @@ import { layersOf } from '../wire/layers.ts';
 
 /** Control characters, C1 and those that turn text round included: a capture must not steer the terminal. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is for.
-const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 /** Seconds that a Date can say, either way. ECMA-262 21.4.1.1. */
 const MAX_DATE_SECONDS = 8_640_000_000_000;
 

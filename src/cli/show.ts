@@ -11,6 +11,8 @@ import { FrameText, frameJson } from './frame-text.ts';
 import { say } from './output.ts';
 
 const DAMAGED = 2;
+/** Bytes that are read and shown at a time. A frame of 16 bytes may be a line of 1600 characters. */
+const PIECE_LEN = 1 << 16;
 
 const JSON_OPTION: OptionSpec = {
   name: 'json',
@@ -109,13 +111,13 @@ export async function showCapture(path: string, options: ShowOptions, out: TextS
     lines = [];
     return out(piece);
   };
-  const damage = await readCaptureFile(path, onFrame, { goOn: write });
+  const damage = await readCaptureFile(path, onFrame, { goOn: write, pieceLen: PIECE_LEN });
   // What came in the piece with the damage.
   await write();
   return { damage, notJudged };
 }
 
-/** `| head` has had enough: that is no fault of anybody's. */
+/** Why nobody takes it any more, watchOutput() tells where it is a fault. */
 function toStandardOutput(text: string): Promise<boolean> {
   return new Promise((resolve) => {
     process.stdout.write(text, (error) => resolve(error === null || error === undefined));

@@ -1,20 +1,22 @@
-// A capture from a file or from standard input, through the reader in large pieces: of a file of any size a mebibyte is
-// in memory.
+// A capture from a file or from standard input, through the reader in large pieces: of a file of any size one piece is in
+// memory, and what CaptureReader keeps.
 
 import { type FileHandle, open } from 'node:fs/promises';
-import { getSystemErrorMap } from 'node:util';
 import { ConfigError } from '../network/config.ts';
 import type { CaptureDamage, CaptureFrame, CaptureSource } from '../pcap/frames.ts';
 import { CaptureReader } from '../pcap/reader.ts';
+import { reasonOf } from './capture-place.ts';
 
-const PIECE_LEN = 1 << 20;
+const MAX_PIECE_LEN = 1 << 20;
 
 export interface CaptureInputOptions {
   /** Called for every interface, before its first frame. */
   readonly onSource?: (source: CaptureSource) => void;
+  /** The most bytes that are read at a time, 1..1048576. Default 1048576. */
+  readonly pieceLen?: number;
   /**
-   * Awaited after each piece, a mebibyte at most: false ends the reading there. For whoever writes what is read somewhere
-   * and has to wait for that.
+   * Awaited after each piece: false ends the reading there. For whoever writes what is read somewhere and has to wait
+   * for that.
    */
   readonly goOn?: () => boolean | Promise<boolean>;
 }
@@ -36,19 +38,24 @@ export async function readCaptureFile(
   options: CaptureInputOptions = {},
 ): Promise<CaptureDamage | null> {
   const reader = new CaptureReader(onFrame, options.onSource);
+  const pieceLen = Math.min(Math.max(options.pieceLen ?? MAX_PIECE_LEN, 1), MAX_PIECE_LEN);
   const goOn = async (piece: Uint8Array): Promise<boolean> => {
     reader.push(piece);
     return !reader.isDamaged && (await (options.goOn?.() ?? true));
   };
-  const isWhole = path === '-' ? await readStandardInput(goOn) : await readFile(path, goOn);
+  const isWhole = path === '-' ? await readStandardInput(goOn) : await readFile(path, pieceLen, goOn);
   return isWhole || reader.isDamaged ? reader.end() : null;
 }
 
 /** Resolves to whether the end was reached. A piece is lent until `goOn` resolves; false from it ends the reading. */
-async function readFile(path: string, goOn: (piece: Uint8Array) => Promise<boolean>): Promise<boolean> {
+async function readFile(
+  path: string,
+  pieceLen: number,
+  goOn: (piece: Uint8Array) => Promise<boolean>,
+): Promise<boolean> {
   const file = await open(path, 'r').catch((error: unknown) => refuse(path, error));
   try {
-    const buffer = Buffer.allocUnsafeSlow(PIECE_LEN);
+    const buffer = Buffer.allocUnsafeSlow(pieceLen);
     for (;;) {
       const bytesRead = await readPiece(path, file, buffer);
       if (bytesRead === 0) return true;
@@ -80,10 +87,7 @@ async function readStandardInput(goOn: (piece: Uint8Array) => Promise<boolean>):
   }
 }
 
-/** The system's own words, without the name of the call. */
 function refuse(path: string, error: unknown): never {
-  const { errno, code, message } = error as NodeJS.ErrnoException;
-  const reason = errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1];
-  const text = code === 'EISDIR' ? 'is a directory, not a capture' : (reason ?? message);
-  throw new ConfigError(captureName(path), text);
+  const isDirectory = (error as NodeJS.ErrnoException).code === 'EISDIR';
+  throw new ConfigError(captureName(path), isDirectory ? 'is a directory, not a capture' : reasonOf(error));
 }

@@ -27,6 +27,12 @@ export const LINK_TYPE_MASK = 0x03ff_ffff;
 /** The largest frame length that tcpdump and Wireshark take for Ethernet, and their default snap length. */
 export const MAX_SNAP_LEN = 262_144;
 
+/**
+ * Bytes of an interface's name that are written and read. Ours have a dozen; one of 65535, which the format allows, would
+ * stand in front of each of its frames in a list.
+ */
+export const MAX_NAME_LEN = 255;
+
 /** Fractions in a second. */
 export const UNITS = { micro: 1_000_000, nano: 1_000_000_000 } as const;
 

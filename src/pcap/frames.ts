@@ -10,7 +10,7 @@ export interface CaptureSource {
   readonly linkType: number;
   /** Most bytes that were kept of a frame, as the file says; 0 means all. Not every file keeps its word. */
   readonly snapLen: number;
-  /** pcapng if_name, unfiltered: somebody else wrote it. */
+  /** pcapng if_name, its first 255 bytes; unfiltered: somebody else wrote it. */
   readonly name: string | null;
 }
 

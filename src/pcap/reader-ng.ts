@@ -2,7 +2,7 @@
 // need all is looked at at once; every other one is passed over without being held, whatever its length.
 
 import type { Memory } from '../base/memory.ts';
-import { Block, BYTE_ORDER_MAGIC, MAX_SNAP_LEN, MIN_BLOCK_LEN, Option } from './format.ts';
+import { Block, BYTE_ORDER_MAGIC, MAX_NAME_LEN, MAX_SNAP_LEN, MIN_BLOCK_LEN, Option } from './format.ts';
 import { type CaptureSource, NO_COMMENTS } from './frames.ts';
 import { Options, padded } from './reader-options.ts';
 import type { FormatReader, ReaderOutput } from './reader-output.ts';
@@ -10,7 +10,8 @@ import { CaptureTime, DEFAULT_RESOLUTION } from './reader-time.ts';
 
 /** Longest block that we need whole: the largest frame, and 768 KiB for its options. */
 const MAX_BLOCK_LEN = 1 << 20;
-const MAX_INTERFACES = 65_536;
+/** Of a section: with their names and units of time 14 MiB at most. */
+const MAX_INTERFACES = 16_384;
 
 /** Body lengths that the fields at fixed places need. draft-ietf-opsawg-pcapng 4. */
 const SECTION_FIELDS = 16;
@@ -155,7 +156,7 @@ export class NgFormat implements FormatReader {
     options.start(view, body + INTERFACE_FIELDS, end, littleEndian);
     while (options.next()) {
       const { code, at, length } = options;
-      if (code === Option.IfName) name = options.text();
+      if (code === Option.IfName) name = options.text(MAX_NAME_LEN);
       else if (code === Option.IfTsResol && length === 1) resolution = view.getUint8(at);
       else if (code === Option.IfTsOffset && length === 8) {
         offsetSeconds = Number(view.getBigInt64(at, littleEndian));

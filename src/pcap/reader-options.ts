@@ -45,9 +45,13 @@ export class Options {
     return true;
   }
 
-  /** The value as text. */
-  text(): string {
-    return utf8Text(this.view, this.at, this.length);
+  /** The value as text, what is beyond its first `most` bytes cut off between two characters. */
+  text(most: number = this.length): string {
+    const { view, at, length } = this;
+    let len = Math.min(length, most);
+    // RFC 3629 3: bytes within a character begin with 10, and there are three at most.
+    while (len < length && len > Math.max(most - 3, 0) && (view.getUint8(at + len) & 0xc0) === 0x80) len--;
+    return utf8Text(view, at, len);
   }
 }
 

@@ -25,6 +25,9 @@ const COMPRESSED: readonly (readonly [beginning: number, mask: number, by: strin
 /**
  * Classic pcap (micro- and nanoseconds, both byte orders) and pcapng. Handles each frame as soon as its last byte is
  * there. A frame of more than 262144 bytes is damage, a pcapng block of more than a mebibyte too, if it matters.
+ *
+ * Of a capture of any length it keeps the beginning of one record, a mebibyte at most, and what is said of the interfaces
+ * of one section, 16384 at most: more are damage.
  */
 export class CaptureReader {
   private readonly output: ReaderOutput;

@@ -8,7 +8,15 @@
 
 import { Drop, dropNames } from '../base/drop.ts';
 import type { Memory } from '../base/memory.ts';
-import { Block, BYTE_ORDER_MAGIC, LINK_TYPE_ETHERNET, Option, type Precision, UNITS } from './format.ts';
+import {
+  Block,
+  BYTE_ORDER_MAGIC,
+  LINK_TYPE_ETHERNET,
+  MAX_NAME_LEN,
+  Option,
+  type Precision,
+  UNITS,
+} from './format.ts';
 import { padded } from './reader-options.ts';
 import { utf8Bytes } from './utf8.ts';
 import {
@@ -27,8 +35,6 @@ export interface PcapNgOptions extends PcapOptions {
 
 /** Of text in an option: its length has 16 bits. */
 export const MAX_TEXT_LEN = 65_535;
-/** Longer names make programs' lists unreadable; ours have a dozen characters. */
-const MAX_NAME_LEN = 255;
 
 /** Interface Statistics Block. draft-ietf-opsawg-pcapng 4.6. */
 const STATISTICS = 5;

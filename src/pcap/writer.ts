@@ -27,7 +27,7 @@ export interface FrameOrigin {
   /** The place of its link among the interfaceBlock()s of the file, from 0. */
   readonly interfaceId: number;
   readonly direction: 'from-guest' | 'to-guest';
-  /** UTF-8, at most 65535 bytes, see utf8Bytes(); null for none. */
+  /** UTF-8, at most 65535 bytes: `utf8Bytes(text, 65535)`; null for none. */
   readonly comment: Uint8Array | null;
 }
 

@@ -91,13 +91,13 @@ describe('text', () => {
   });
 
   test('a capture does not steer the terminal', async () => {
-    const evil = 'a\x1b]0;x\x07\n\x9b2J\u202e\x00';
+    const evil = 'a\x1b]0;x\x07\n\x9b2J\u061c\u202e\x00';
     const path = fileOf(
       ng.section(),
       ng.interface(ng.text(2, evil)),
       ng.packet(0, 0n, udpEcho, { options: ng.text(1, evil) }),
     );
-    const shown = 'a\\u001b]0;x\\u0007\\u000a\\u009b2J\\u202e\\u0000';
+    const shown = 'a\\u001b]0;x\\u0007\\u000a\\u009b2J\\u061c\\u202e\\u0000';
     const [line = '', ...more] = await linesOf(path);
     expect(line).toContain(` [${shown}] `);
     expect(line).toContain(` # ${shown}`);
@@ -105,6 +105,21 @@ describe('text', () => {
     const [json = ''] = await linesOf(path, true);
     expect(json).toMatch(/^[\x20-\x7e]*$/);
     expect(JSON.parse(json)).toMatchObject({ link: evil, comments: [evil] });
+  });
+
+  test('a long name on many short frames makes no text without end', async () => {
+    const frames = Array.from({ length: 60_000 }, () => ng.simplePacket(new Uint8Array()));
+    const name = ng.option(2, new Uint8Array(65_532).fill(0x1b));
+    const path = fileOf(ng.section(), ng.interface(name), ...frames);
+    const pieces: number[] = [];
+    let lines = 0;
+    await showCapture(path, { json: false, filter: null }, async (piece) => {
+      pieces.push(piece.length);
+      lines += piece.split('\n').length - 1;
+      return true;
+    });
+    expect(lines).toBe(60_000);
+    expect(Math.max(...pieces)).toBeLessThan(8 << 20);
   });
 
   test('what is not Ethernet is not read as Ethernet', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CaptureReader } from '../../src/pcap/reader.ts';
+import { heapInUse } from '../support/heap.ts';
 import { bytes, Classic, FRAME, Ng, read, readInPieces, SECONDS } from './reader-bytes.ts';
 
 const classic = new Classic();
@@ -154,11 +155,21 @@ test('more interfaces than there is memory for', () => {
   const reader = new CaptureReader(() => {});
   reader.push(ng.section());
   const thousand = Buffer.concat(Array.from({ length: 1024 }, () => ng.interface()));
-  for (let i = 0; i < 64; i++) reader.push(thousand);
+  for (let i = 0; i < 16; i++) reader.push(thousand);
   expect(reader.isDamaged).toBe(false);
   reader.push(ng.interface());
   expect(reader.isDamaged).toBe(true);
-  expect(reader.end()).toEqual({ offset: 28 + 65_536 * 20, reason: 'more than 65536 interfaces' });
+  expect(reader.end()).toEqual({ offset: 28 + 16_384 * 20, reason: 'more than 16384 interfaces' });
+});
+
+test('long names of interfaces are not kept', async () => {
+  const reader = new CaptureReader(() => {});
+  const named = ng.interface(ng.option(2, new Uint8Array(65_532).fill(0x78)));
+  reader.push(bytes(ng.section(), named));
+  const before = await heapInUse();
+  for (let i = 0; i < 512; i++) reader.push(named);
+  expect((await heapInUse()).all - before.all).toBeLessThan(1 << 20);
+  expect(reader.end()).toBeNull();
 });
 
 test('nothing is held by what a block claims to be', () => {

@@ -133,6 +133,22 @@ test('RFC 3629: what is not UTF-8 is replaced byte by byte', () => {
   expect(comment(0xf0, 0x9f, 0x98, 0x80, 0xf0, 0x9f)).toBe('\u{1f600}\ufffd\ufffd');
 });
 
+test('of the name of an interface 255 bytes are read, cut between two characters', () => {
+  const nameOf = (value: string | Uint8Array): string | null | undefined => {
+    const bytesOfIt = typeof value === 'string' ? new Uint8Array(Buffer.from(value)) : value;
+    return readCapture(start(little, little.option(Option.IfName, bytesOfIt))).sources[0]?.name;
+  };
+  const x = (length: number): string => 'x'.repeat(length);
+  expect(nameOf(x(255))).toBe(x(255));
+  expect(nameOf(x(65_532))).toBe(x(255));
+  expect(nameOf(`${x(253)}üü`)).toBe(`${x(253)}ü`);
+  expect(nameOf(`${x(254)}ü`)).toBe(x(254));
+  expect(nameOf(`${x(252)}\u{1f600}`)).toBe(x(252));
+  expect(nameOf(`${x(251)}\u{1f600}`)).toBe(`${x(251)}\u{1f600}`);
+  // What is no UTF-8 has no characters to cut between.
+  expect(nameOf(new Uint8Array(300).fill(0x80))).toMatch(/^\ufffd{252,255}$/);
+});
+
 test('sections have byte orders and interfaces of their own, numbers go on', () => {
   const capture = bytes(
     start(little, little.text(Option.IfName, 'a')),

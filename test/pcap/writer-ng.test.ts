@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { Drop, dropNames } from '../../src/base/drop.ts';
 import { memoryOver } from '../../src/base/memory.ts';
+// From where a program has it that gives frames comments.
+import { utf8Bytes } from '../../src/index.ts';
 import { readCapture } from '../../src/pcap/reader.ts';
-import { utf8Bytes } from '../../src/pcap/utf8.ts';
 import type { FrameOrigin } from '../../src/pcap/writer.ts';
 import { type PcapNgOptions, PcapNgWriter } from '../../src/pcap/writer-ng.ts';
 import { hex } from '../support/frames.ts';
