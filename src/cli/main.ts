@@ -6,7 +6,7 @@ import { endOnBugs, tellBug } from './bugs.ts';
 import { commands } from './commands.ts';
 import { isOurs } from './errors.ts';
 import { commandHelp, fullHelp } from './help.ts';
-import { print, say, version } from './output.ts';
+import { print, say, version, watchOutput } from './output.ts';
 
 const FAILED = 1;
 const MISUSED = 2;
@@ -56,9 +56,6 @@ function report(error: unknown): number {
   return error instanceof UsageError || error instanceof ConfigError ? MISUSED : FAILED;
 }
 
-// A reader of our output that is gone is no reason to stop serving.
-process.stdout.on('error', () => {});
-process.stderr.on('error', () => {});
-
+watchOutput();
 endOnBugs();
 process.exitCode = await main(process.argv.slice(2)).catch(report);

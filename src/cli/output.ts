@@ -1,7 +1,11 @@
 // What the program says: results on standard output, everything else on standard error.
 
 import type { FlowStats, NetworkStats } from '../network/stats.ts';
+import { reasonOf } from '../node/capture-place.ts';
 import { statsText } from './stats-text.ts';
+
+/** Of a program whose results went nowhere, and that has nothing worse to say. */
+const OUTPUT_LOST = 1;
 
 declare const USERNET_VERSION: string | undefined;
 
@@ -16,6 +20,24 @@ export function say(line: string): void {
 /** Text on standard output. */
 export function print(text: string): void {
   process.stdout.write(text);
+}
+
+/**
+ * From here on a standard output that takes nothing is told, once, and the exit status is not 0. A reader that is gone, as in
+ * `| head`, is no fault of anybody's; either way a program that serves goes on.
+ */
+export function watchOutput(): void {
+  let isLost = false;
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' || isLost) return;
+    isLost = true;
+    say(`standard output: ${reasonOf(error)}`);
+  });
+  process.on('exit', (status) => {
+    if (isLost && status === 0) process.exitCode = OUTPUT_LOST;
+  });
+  // Of standard error there is nowhere to tell.
+  process.stderr.on('error', () => {});
 }
 
 /** --stats: what statistics look like. JSON is one line for each network. */
