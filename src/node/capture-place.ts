@@ -1,6 +1,7 @@
 // Where captures are written: the names of a ring of files, and how a file is opened so that its owner alone may read it.
 
 import {
+  type BigIntStats,
   closeSync,
   constants,
   fchmodSync,
@@ -31,6 +32,24 @@ export function ringPaths(path: string, files: number): string[] {
 /** Throws where something is at `path` that is not a file. */
 export function checkPlace(path: string): void {
   refuseOthers(statSync(path, { throwIfNoEntry: false }));
+}
+
+/** Is the file at `path` the one that is read from `source`, by whatever name or link? `-` is standard input there. */
+export function isSameFile(path: string, source: string): boolean {
+  const file = statOf(() => statSync(path, { bigint: true }));
+  const read = statOf(() =>
+    source === '-' ? fstatSync(0, { bigint: true }) : statSync(source, { bigint: true }),
+  );
+  return file !== null && read !== null && file.dev === read.dev && file.ino === read.ino;
+}
+
+function statOf(stat: () => BigIntStats): BigIntStats | null {
+  try {
+    return stat();
+  } catch {
+    // Not there, or not to be looked at: who opens it is told.
+    return null;
+  }
 }
 
 /**

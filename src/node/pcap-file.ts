@@ -30,6 +30,8 @@ export class PcapFile implements LinkRecorder {
   readonly path: string;
   private readonly settings: CaptureSettings;
   private readonly stream: CaptureStream;
+  /** Of `links`, those of which none was there yet. */
+  private readonly awaited: Set<string>;
   private isClosed = false;
 
   /**
@@ -40,6 +42,7 @@ export class PcapFile implements LinkRecorder {
   constructor(path: string, options: PcapFileOptions = {}) {
     this.path = path;
     this.settings = checkCapture(path, options);
+    this.awaited = new Set(options.links);
     this.stream = new CaptureStream(path, this.settings, {
       onError: options.onError ?? (() => {}),
       onFull: options.onFull ?? (() => {}),
@@ -75,9 +78,15 @@ export class PcapFile implements LinkRecorder {
     return this.stream.reasonsLost;
   }
 
+  /** Names of `links` that no link has had so far. */
+  get linksMissing(): readonly string[] {
+    return [...this.awaited];
+  }
+
   /** What keeps the frames of `link`, or null where `links` does not name it. captureLink() asks for it. */
   recorderOf(link: { readonly name: string }): PcapLink | null {
     const { links, filter } = this.settings;
+    this.awaited.delete(link.name);
     return links?.has(link.name) === false ? null : new PcapLink(link.name, this.stream, filter, this);
   }
 

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import { openCaptures } from '../../src/cli/capture-file.ts';
 import { readShown, tempFolder } from '../support/capture-story.ts';
 import { arp, echo, ethernet } from '../support/raw-frames.ts';
@@ -13,6 +13,17 @@ const commentsIn = (file: string): string[] => readShown(folder.path(file)).map(
 const linksIn = (file: string): string[] =>
   readShown(folder.path(file)).map(({ frame }) => frame.split(' ')[0]!);
 
+/** What is said on standard error meanwhile. */
+async function saidBy(work: () => Promise<void>): Promise<string> {
+  let said = '';
+  const spy = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    said += String(text);
+    return true;
+  });
+  await work().finally(() => spy.mockRestore());
+  return said;
+}
+
 test('several captures at once, each of its own links and frames', async () => {
   const captures = openCaptures([
     folder.path('all.pcapng'),
@@ -25,7 +36,8 @@ test('several captures at once, each of its own links and frames', async () => {
   const other = bench.plug('raw1');
   other.sends(arp(1, '10.0.2.16', '10.0.2.2', { from: OTHER }));
   bench.sends(ethernet(Buffer.alloc(46), { to: OTHER }), echo());
-  await captures.close();
+  const said = await saidBy(() => captures.close());
+  expect(said).toBe(`usernet: --pcap: ${folder.path('none.pcap')}: no link was called raw7\n`);
   // The question for the gateway, flooded and answered; the frame between the two; the ping.
   expect(linksIn('all.pcapng')).toEqual(['raw1', 'raw0', 'raw1', 'raw0', 'raw1', 'raw0']);
   expect(commentsIn('all.pcapng').at(-1)).toBe('dropped: IcmpByDesign');
@@ -34,6 +46,18 @@ test('several captures at once, each of its own links and frames', async () => {
   expect(readShown(folder.path('first.pcap'))).toHaveLength(6);
   expect(readShown(folder.path('none.pcap'))).toEqual([]);
   expect(captures.files.map(({ frames }) => frames)).toEqual([6, 1, 3, 0, 6]);
+});
+
+test('links that never came are named, once', async () => {
+  const path = folder.path('two.pcap');
+  const captures = openCaptures([`${path},link=raw8,link=raw0,link=raw9`]);
+  new RawBench({}, 1514, captures.wrap).sends(echo());
+  const said = await saidBy(async () => {
+    await captures.close();
+    await captures.close();
+  });
+  expect(said).toBe(`usernet: --pcap: ${path}: no link was called raw8 or raw9\n`);
+  expect(readShown(path)).toHaveLength(1);
 });
 
 test('without any a link is left as it is', async () => {
