@@ -1,21 +1,26 @@
 // usernet replay: a recorded guest against our network, and what that says otherwise than the recorded one.
 
-import { closeSync, writeFileSync } from 'node:fs';
 import { parseMac } from '../base/addr.ts';
 import { ConfigError, type NetworkConfig } from '../network/config.ts';
 import { captureName, readCaptureFile } from '../node/capture-input.ts';
-import { openCaptureFile, reasonOf } from '../node/capture-place.ts';
 import { LINK_TYPE_ETHERNET } from '../pcap/format.ts';
-import type { KeptFrame } from '../pcap/frames.ts';
+import { type KeptFrame, NO_COMMENTS } from '../pcap/frames.ts';
 import { keepFrame } from '../pcap/reader.ts';
-import { type Difference, type ReplayResult, replay as replayCapture } from '../replay/replay.ts';
+import {
+  type Difference,
+  type ReplayOptions,
+  type ReplayResult,
+  replay as replayCapture,
+} from '../replay/replay.ts';
 import { type Args, type Command, UsageError } from './args.ts';
+import { checkCaptures, openCaptures } from './capture-file.ts';
 import { NET_OPTION, netOption } from './options.ts';
 import { print, say } from './output.ts';
 
 const SAME = 0;
 const DIFFERS = 1;
-const UNREADABLE = 2;
+const FAILED = 2;
+const NO_GUEST = 'has no frame of a guest, nothing was replayed';
 
 /** A replay has the whole capture in memory, taken apart, and another one that it makes: some 4 KB for each frame. */
 const MOST = { bytes: 1 << 28, frames: 1 << 19 };
@@ -44,7 +49,11 @@ export const replay: Command = {
     {
       name: 'pcap',
       value: 'OUT',
-      help: 'Write all frames of the replay to OUT, which only its owner may read. The same capture, network and seed give the same file.',
+      many: true,
+      help:
+        'Write the frames of the replay to OUT, which only its owner may read. The same capture, network and seed give the ' +
+        'same file. Takes the options that usernet run has for it, such as OUT,filter=arp; links are called by the ' +
+        'MACs of their guests.',
     },
     { name: 'json', help: 'Print the result as one line of JSON.' },
   ],
@@ -52,7 +61,8 @@ export const replay: Command = {
     'Addresses, acknowledgments, windows and timestamps of the recorded guest are aligned to what this network answers; ' +
       'the host side says what the capture shows it saying. No socket is opened, and no time passes.',
     'Exit status: 0 when the network meant the same, 1 where it differed in something that matters, 2 for a capture that ' +
-      'cannot be read, or not to its end; what could be read is replayed.',
+      'cannot be read, or not to its end (what could be read is replayed), or in which no guest is, and when OUT cannot ' +
+      'be written.',
   ],
   run,
 };
@@ -63,16 +73,37 @@ async function run(args: Args): Promise<number> {
   if (more.length > 0) throw new UsageError(`replay: takes one capture, ${more[0]} is another`);
   const config: NetworkConfig = args.has('net') ? netOption(args).config : {};
   const options = { seed: seedOf(args), guests: guestsOf(args), makeView: Buffer.from };
-  const { frames, problem } = await load(path);
-  const result = await replayCapture(frames, config, options);
-  const out = args.one('pcap');
-  if (out !== null) write(out, result.capture);
-  print(args.has('json') ? jsonOf(path, result, problem) : textOf(path, frames.length, result));
-  if (problem !== null) {
-    say(`${captureName(path)}: ${problem}`);
-    return UNREADABLE;
+  checkCaptures(args.all('pcap'), path);
+  const loaded = await load(path);
+  let { problem } = loaded;
+  const captures = openCaptures(args.all('pcap'));
+  let result: ReplayResult;
+  try {
+    result = await replayed(path, loaded.frames, config, { ...options, wrap: captures.wrap });
+    if (result.guests.length === 0) problem ??= NO_GUEST;
+    const json = args.has('json');
+    print(json ? jsonOf(path, result, problem) : textOf(path, loaded.frames.length, result));
+  } finally {
+    await captures.close();
+    if (problem !== null) say(`${captureName(path)}: ${problem}`);
   }
+  if (problem !== null || captures.files.some(({ lost }) => lost > 0)) return FAILED;
   return result.matters ? DIFFERS : SAME;
+}
+
+/** Rejects with a UsageError when a guest that was named is not in the capture. */
+async function replayed(
+  path: string,
+  frames: readonly KeptFrame[],
+  config: NetworkConfig,
+  options: ReplayOptions,
+): Promise<ReplayResult> {
+  try {
+    return await replayCapture(frames, config, options);
+  } catch (error) {
+    if (!(error instanceof ConfigError) || error.path !== 'guests') throw error;
+    throw new UsageError(`--guest: ${captureName(path)}${error.message.slice(error.path.length)}`);
+  }
 }
 
 function seedOf(args: Args): number {
@@ -108,7 +139,8 @@ export async function load(path: string, most = MOST): Promise<Loaded> {
       isTooMuch ||= bytes + frame.len > most.bytes || frames.length === most.frames;
       if (isTooMuch) return;
       bytes += frame.len;
-      frames.push(keepFrame(frame));
+      // Nobody reads them here, and one frame may have a mebibyte of them.
+      frames.push({ ...keepFrame(frame), comments: NO_COMMENTS });
     },
     { goOn: () => !isTooMuch },
   );
@@ -122,16 +154,6 @@ export async function load(path: string, most = MOST): Promise<Loaded> {
   if (foreign !== undefined && frames.every((one) => one.source.linkType !== LINK_TYPE_ETHERNET))
     return { frames, problem: `has link type ${foreign.source.linkType}, not Ethernet` };
   return { frames, problem: null };
-}
-
-function write(path: string, capture: Uint8Array): void {
-  try {
-    const fd = openCaptureFile(path);
-    writeFileSync(fd, capture);
-    closeSync(fd);
-  } catch (error) {
-    throw new ConfigError('--pcap', `${path}: ${reasonOf(error)}`);
-  }
 }
 
 function jsonOf(path: string, result: ReplayResult, problem: string | null): string {

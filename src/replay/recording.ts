@@ -42,7 +42,7 @@ export interface Recording {
   readonly notes: readonly string[];
 }
 
-/** `guests`: MACs as text; none: found out. Throws a ConfigError for what is no MAC. */
+/** `guests`: MACs as text; none: found out. Throws a ConfigError for what is no MAC, and for one that sends no frame. */
 export function recordingOf(kept: readonly KeptFrame[], guests: readonly string[] = []): Recording {
   const notes: string[] = [];
   const ethernet = kept.filter((one) => one.source.linkType === LINK_TYPE_ETHERNET);
@@ -58,7 +58,7 @@ export function recordingOf(kept: readonly KeptFrame[], guests: readonly string[
   }
   count(notes, ethernet.length - whole.length, 'shorter or longer than Ethernet has them, left out');
   count(notes, cut, 'cut off in the capture, filled up with zeros');
-  const all = guests.length > 0 ? named(guests) : guestsOf(whole);
+  const all = guests.length > 0 ? named(guests, whole) : guestsOf(whole);
   const found = all.slice(0, MAX_GUESTS);
   const others = new Set(all.slice(MAX_GUESTS));
   const known = whole.filter(({ frame }) => !others.has(frame.src) && !others.has(frame.dst));
@@ -78,12 +78,16 @@ interface Raw {
   readonly isCut: boolean;
 }
 
-function named(guests: readonly string[]): string[] {
+function named(guests: readonly string[], raw: readonly Raw[]): string[] {
   const macs = guests.map((text) => {
     const mac = parseMac(text);
     if (mac === null) throw new ConfigError('guests', `${JSON.stringify(text)} is not a MAC address`);
     return formatMac(mac.hi, mac.lo);
   });
+  const senders = new Set(raw.map(({ frame }) => frame.src));
+  const silent = macs.find((mac) => !senders.has(mac));
+  // Nothing would be replayed, and nothing would differ.
+  if (silent !== undefined) throw new ConfigError('guests', `${silent} sends no frame`);
   return [...new Set(macs)];
 }
 

@@ -16,6 +16,7 @@ import { ManualClock } from '../base/manual-clock.ts';
 import { memoryOver, type ViewMaker } from '../base/memory.ts';
 import type { Settings } from '../base/settings.ts';
 import { Xoshiro } from '../base/xoshiro.ts';
+import type { Link } from '../link/link.ts';
 import { ConfigError, type NetworkConfig, parseConfig } from '../network/config.ts';
 import { createNetwork, type Network } from '../network/network.ts';
 import type { NetworkStats } from '../network/stats.ts';
@@ -42,8 +43,10 @@ export type { Difference } from './differences.ts';
 export interface ReplayOptions {
   /** Of all randomness in the network. Default 1. */
   readonly seed?: number;
-  /** MACs of the guests, 64 at most, where the capture does not show well enough who is one. */
+  /** MACs of the guests, 64 at most, where the capture does not show well enough who is one. Each sends something. */
   readonly guests?: readonly string[];
+  /** Called with the link of each guest, whose name is its MAC; what it returns is attached instead. See captureLink(). */
+  readonly wrap?: (link: Link) => Link;
   /** How views of the arena are made; see NetworkParts. Default: plain Uint8Arrays. */
   readonly makeView?: ViewMaker;
 }
@@ -72,8 +75,8 @@ const END_MS = 1000;
 /**
  * Replays `frames`, the Ethernet frames of a capture (readCapture), against a network of `config`; what it leaves out is
  * taken from the capture: subnet, gateway, name service, MTU and lease; the arena has 32 MiB. Forwards are always the
- * capture's own. Rejects with a ConfigError when `config` or `options.guests` is wrong. Never fails for what is in the
- * capture.
+ * capture's own. Rejects with a ConfigError when `config` or `options.guests` is wrong, a guest of whom the capture has no
+ * frame included. Never fails for what is in the capture; where no guest is in it, nothing is replayed.
  */
 export async function replay(
   frames: readonly KeptFrame[],
@@ -135,7 +138,7 @@ class Replay {
       const link = new GuestLink(guest, settings.mtu + ethernet.HEADER_LEN, (mac, bytes, fromGuest) =>
         this.passed(mac, bytes, fromGuest),
       );
-      this.network.attach(link);
+      this.network.attach(options.wrap?.(link) ?? link);
       this.links.set(guest, link);
     }
     for (const { frame, guest } of recording.frames) {

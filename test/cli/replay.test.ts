@@ -1,11 +1,29 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { parseArgs } from '../../src/cli/args.ts';
 import { load, replay } from '../../src/cli/replay.ts';
+import { ConfigError } from '../../src/network/config.ts';
+import { PcapFile } from '../../src/node/pcap-file.ts';
 import { readCapture } from '../../src/pcap/reader.ts';
-import { OWN } from '../support/captures.ts';
+import { replay as replayCapture } from '../../src/replay/replay.ts';
+import { bytes, Classic, FRAME, Ng } from '../pcap/reader-bytes.ts';
+import { framesOf, OWN } from '../support/captures.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'usernet-replay-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -83,12 +101,12 @@ describe('usernet replay', () => {
     expect(await load(SESSION, { bytes: 1e6, frames: 1e6 })).toMatchObject({ problem: null });
   });
 
-  test('--pcap writes what passed, for its owner only, and the same each time', async () => {
-    const [a, b] = [join(folder, 'a.pcap'), join(folder, 'b.pcap')];
-    for (const path of [a, b]) expect((await run('--seed', '3', '--pcap', path, SESSION)).status).toBe(0);
-    expect(readFileSync(a).equals(readFileSync(b))).toBe(true);
-    expect(statSync(a).mode & 0o777).toBe(0o600);
-    expect(readCapture(readFileSync(a)).frames.length).toBeGreaterThan(50);
+  test('of frames that are kept comments are not', async () => {
+    const ng = new Ng();
+    const path = join(folder, 'comments.pcapng');
+    const options = ng.text(1, 'y'.repeat(65_000));
+    writeFileSync(path, bytes(ng.section(), ng.interface(), ng.packet(0, 0n, FRAME, { options })));
+    expect((await load(path)).frames.map(({ comments }) => comments)).toEqual([[]]);
   });
 
   test('--json, also behind the file, is one line that says the same', async () => {
@@ -103,6 +121,21 @@ describe('usernet replay', () => {
     expect(out).toContain('guest 52:55:0a:00:02:02');
   });
 
+  test('a guest that is named and sends nothing is a mistake, and a capture without a guest is no success', async () => {
+    await expect(run('--guest', '52-54-00-00-00-99', SESSION)).rejects.toMatchObject({
+      name: 'UsageError',
+      message: `--guest: ${SESSION}: 52:54:00:00:00:99 sends no frame`,
+    });
+    const path = join(folder, 'header.pcap');
+    writeFileSync(path, new Classic().header());
+    const { status, out, err } = await run(path, '--json');
+    expect([status, err]).toEqual([2, `usernet: ${path}: has no frame of a guest, nothing was replayed\n`]);
+    expect(JSON.parse(out)).toMatchObject({ problem: 'has no frame of a guest, nothing was replayed' });
+    // What cannot be read has no guest either, which is not what is wrong with it.
+    writeFileSync(path, 'this is no capture at all');
+    expect((await run(path)).err).toMatch(/header\.pcap: damaged at byte 0: not a capture/);
+  });
+
   test('mistakes are named', async () => {
     await expect(run()).rejects.toThrow('replay: needs a capture, FILE');
     await expect(run(SESSION, SESSION)).rejects.toThrow(/replay: takes one capture, .* is another/);
@@ -114,5 +147,91 @@ describe('usernet replay', () => {
     await expect(run('--pcap', join(folder, 'no/where.pcap'), SESSION)).rejects.toThrow(
       /^--pcap: .*no such file/,
     );
+  });
+});
+
+describe('--pcap', () => {
+  test('writes what passed, for its owner only, and the same each time', async () => {
+    const [a, b] = [join(folder, 'a.pcap'), join(folder, 'b.pcap')];
+    for (const path of [a, b]) expect((await run('--seed', '3', '--pcap', path, SESSION)).status).toBe(0);
+    expect(statSync(a).mode & 0o777).toBe(0o600);
+    expect(readFileSync(a).equals(readFileSync(b))).toBe(true);
+    const { capture } = await replayCapture(framesOf(SESSION), {}, { seed: 3 });
+    expect(Buffer.compare(readFileSync(a), capture)).toBe(0);
+  });
+
+  test('takes the words that it takes elsewhere', async () => {
+    const [all, some] = [join(folder, 'all.pcapng'), join(folder, 'a,b.pcap')];
+    const words = ['--pcap', all, '--pcap', `${some.replace(',', ',,')},filter=tcp,snaplen=60`];
+    const { status, err } = await run(...words, join(OWN, 'ping-usernet.pcapng'));
+    expect([status, err]).toEqual([0, '']);
+    const { frames } = readCapture(readFileSync(all));
+    expect(new Set(frames.map(({ source }) => source.name))).toEqual(new Set(['52:54:00:12:34:56']));
+    expect(frames.flatMap(({ comments }) => comments)).toContain('dropped: IcmpByDesign');
+    expect(readCapture(readFileSync(some)).frames).toEqual([]);
+    expect((await run('--pcap', `${some},link=raw0`, SESSION).catch((error) => error)).message).toMatch(
+      /^--pcap: there is no option "b\.pcap"; a comma in a path is doubled$/,
+    );
+  });
+
+  test('is refused before anything is read or written', async () => {
+    const none = join(folder, 'none.pcap');
+    const fault = async (text: string): Promise<string> =>
+      (await run('--pcap', text, none).catch((error) => error)).message;
+    expect(await fault(`${folder}/x.pcap,snaplen=0`)).toMatch(/^--pcap: snaplen: 0 is not /);
+    expect(await fault(folder)).toBe(`--pcap: ${folder}: is a directory, not a file`);
+    mkdirSync(join(folder, 'ring.1.pcap'));
+    expect(await fault(join(folder, 'ring.pcap,size=1M,files=3'))).toBe(
+      `--pcap: ${join(folder, 'ring.1.pcap')}: is a directory, not a file`,
+    );
+    expect(await fault(join(folder, 'x.pcap'))).toBe(`${none}: no such file or directory`);
+    expect(existsSync(join(folder, 'x.pcap'))).toBe(false);
+  });
+
+  test('does not overwrite the recording, by whatever name', async () => {
+    const path = join(folder, 'recording.pcap');
+    copyFileSync(SESSION, path);
+    symlinkSync(path, join(folder, 'soft.pcap'));
+    linkSync(path, join(folder, 'hard.1.pcap'));
+    for (const [text, named] of [
+      [path, path],
+      [join(folder, '.', 'soft.pcap'), join(folder, 'soft.pcap')],
+      [join(folder, 'hard.pcap,size=1M,files=2'), join(folder, 'hard.1.pcap')],
+    ] as const)
+      await expect(run(path, '--pcap', text)).rejects.toThrow(
+        new ConfigError('--pcap', `${named}: is the capture that is replayed`),
+      );
+    await expect(run(join(folder, 'soft.pcap'), '--pcap', path)).rejects.toThrow(/is the capture that is/);
+    expect(readFileSync(path).equals(readFileSync(SESSION))).toBe(true);
+    expect(existsSync(join(folder, 'hard.pcap'))).toBe(false);
+  });
+
+  test('nor the one that comes by standard input', () => {
+    const path = join(folder, 'input.pcap');
+    copyFileSync(SESSION, path);
+    const input = openSync(path, 'r');
+    const program = [join('tools', 'run.mjs'), join('src', 'cli', 'main.ts'), 'replay', '-', '--pcap', path];
+    const { status, stderr } = spawnSync(process.execPath, program, {
+      ...{ cwd: resolve(import.meta.dirname, '../..'), encoding: 'utf8', timeout: 15_000 },
+      stdio: [input, 'ignore', 'pipe'],
+    });
+    closeSync(input);
+    expect([status, stderr]).toEqual([2, `usernet: --pcap: ${path}: is the capture that is replayed\n`]);
+    expect(readFileSync(path).equals(readFileSync(SESSION))).toBe(true);
+  });
+
+  test('what cannot be written is no success', async () => {
+    const lost = vi.spyOn(PcapFile.prototype, 'lost', 'get').mockReturnValue(3);
+    const { status, out } = await run('--pcap', join(folder, 'lost.pcap'), SESSION);
+    lost.mockRestore();
+    expect(status).toBe(2);
+    expect(out).toMatch(/no difference that matters/);
+  });
+
+  test('a link that no guest has is told', async () => {
+    const path = join(folder, 'typo.pcap');
+    const { status, out, err } = await run('--pcap', `${path},link=52:54:00:12:34:99`, SESSION);
+    expect([status, err]).toEqual([0, `usernet: --pcap: ${path}: no link was called 52:54:00:12:34:99\n`]);
+    expect(out).toMatch(/\nresult /);
   });
 });

@@ -200,6 +200,14 @@ test('guests are MACs, in any spelling, each once', async () => {
   expect(guests).toEqual([GUEST_MAC]);
 });
 
+test('a guest that is named and sends nothing is a mistake, not a replay of nothing', async () => {
+  const frames = capture(udp('x'), udp('y', { to: '52:54:00:00:00:09' }));
+  for (const guests of [['52:54:00:00:00:09'], [GUEST_MAC, '52-54-00-00-00-09']])
+    await expect(replay(frames, {}, { guests })).rejects.toThrow(
+      /^guests: 52:54:00:00:00:09 sends no frame$/,
+    );
+});
+
 test('times at the end of the world, and steps back, are times', async () => {
   const frames = capture(udp('a'), udp('b'), udp('c')).map((one, i) => ({
     ...one,

@@ -101,7 +101,8 @@ describe('who is a guest', () => {
   });
 
   test('whom the caller names', () => {
-    expect(recordingOf(capture(udp('x')), ['AA:BB:CC:DD:EE:FF']).guests).toEqual(['aa:bb:cc:dd:ee:ff']);
+    const frames = capture(udp('x'), udp('y', { from: 'aa:bb:cc:dd:ee:ff' }));
+    expect(recordingOf(frames, ['AA:BB:CC:DD:EE:FF']).guests).toEqual(['aa:bb:cc:dd:ee:ff']);
   });
 
   test('a frame that was seen on a second link is one frame, padded or not', () => {
