@@ -27,6 +27,16 @@ function open(options: PcapFileOptions = {}): { file: PcapFile; path: string; st
 /** A chunk, as capture-disk.ts has it. */
 const CHUNK_LEN = 1 << 20;
 
+test('frames that differ in any byte are told apart', () => {
+  const frame = { link: 'qemu0', direction: 'to-guest', wallMs: 0 } as const;
+  const texts = Array.from({ length: 60 }, (_, at) => {
+    const bytes = new Uint8Array(60);
+    bytes[at] = 1;
+    return shown([{ ...frame, bytes, comments: [] }])[0]!.frame;
+  });
+  expect(new Set(texts).size).toBe(60);
+});
+
 describe('the reason of a drop', () => {
   test('is at the question, which stays before its answer', async () => {
     const { file, path, story } = open();

@@ -1,5 +1,6 @@
 // A story of frames and verdicts as a network would tell it to a capture, and what the capture has to hold afterwards.
 
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -90,7 +91,7 @@ export function readShown(path: string): Shown[] {
 }
 
 function digest(bytes: Uint8Array): string {
-  return `${bytes.length}:${Buffer.from(bytes.subarray(0, 12)).toString('hex')}:${Buffer.from(bytes.subarray(-4)).toString('hex')}`;
+  return createHash('sha256').update(bytes).digest('base64');
 }
 
 /** Fields of each packet, as tshark calls them. */
