@@ -9,6 +9,7 @@
 // (Budget). So a guest that floods is slowed down, and next to nobody else is: test/e2e/floods.test.ts measures it.
 
 import type { Clock, Ms } from './clock.ts';
+import { Marks } from './marks.ts';
 
 /** Sends what it has to send now; called at most once per turn. */
 export interface Egress {
@@ -52,6 +53,9 @@ export const Work = {
 
 type Phase = 'idle' | 'ingress' | 'egress' | 'flush';
 
+const runEgressOf = (who: Egress, now: Ms): void => who.runEgress(now);
+const flush = (link: Flushable): void => link.flush();
+
 export class Turn {
   now: Ms = 0;
   /** What this turn has done so far, in units of Work. */
@@ -61,11 +65,11 @@ export class Turn {
   private readonly clock: Clock;
   private phase: Phase = 'idle';
   /** Marked for this turn, or while idle for the next. */
-  private egress = new Set<Egress>();
-  private dirty = new Set<Flushable>();
-  /** Empty sets to change places with, so that a mark made while a set is worked through lands in the next turn's. */
-  private spareEgress = new Set<Egress>();
-  private spareDirty = new Set<Flushable>();
+  private egress = new Marks<Egress>();
+  private dirty = new Marks<Flushable>();
+  /** Empty ones to change places with, so that a mark made while one is worked through lands in the next turn's. */
+  private spareEgress = new Marks<Egress>();
+  private spareDirty = new Marks<Flushable>();
   private later: (() => void)[] = [];
   private laterAsked = false;
 
@@ -128,7 +132,7 @@ export class Turn {
     const marked = this.egress;
     this.egress = this.spareEgress;
     this.spareEgress = marked;
-    for (const who of marked) who.runEgress(this.now);
+    marked.each(runEgressOf, this.now);
     marked.clear();
   }
 
@@ -136,12 +140,12 @@ export class Turn {
     const marked = this.dirty;
     this.dirty = this.spareDirty;
     this.spareDirty = marked;
-    for (const link of marked) link.flush();
+    marked.each(flush, undefined);
     marked.clear();
   }
 
   private forget(): void {
-    for (const set of [this.egress, this.spareEgress, this.dirty, this.spareDirty]) set.clear();
+    for (const marks of [this.egress, this.spareEgress, this.dirty, this.spareDirty]) marks.clear();
   }
 
   private askLater(): void {
