@@ -66,6 +66,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   private writing = 0;
   private guestFin = false;
   private endSent = false;
+  private outputFollows = false;
   /** Our SYN to the guest is not answered yet: a reset now is a refusal. */
   private unanswered = false;
   /** The host has reset: the guest hears of it when it has all that came before. */
@@ -188,7 +189,13 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
 
   runEgress(now: Ms): void {
     if (this.phase === 'ended') return;
-    this.writeToHost();
+    // What the host takes at once opens the window: output() comes behind it, in this turn.
+    this.outputFollows = true;
+    try {
+      this.writeToHost();
+    } finally {
+      this.outputFollows = false;
+    }
     if (this.tcbDone) return;
     output(this.tcb, now);
     if (this.tcb.linkBlocked) this.peer.blocked.add(this);
@@ -208,7 +215,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   // TcpUser
 
   wantOutput(): void {
-    this.context.turn.wantEgress(this);
+    if (!this.outputFollows) this.context.turn.wantEgress(this);
   }
 
   onEstablished(): void {

@@ -22,6 +22,7 @@ import { Region } from '../base/region.ts';
 import type { HostContext, HostError, HostStream, HostStreamEvents } from '../host/host-network.ts';
 import { toHostError } from './host-errors.ts';
 import type { OpenSockets } from './open-sockets.ts';
+import { QUICK_WRITES, writeQuickly } from './quick-write.ts';
 import { takeOver } from './take-over.ts';
 
 /** Bytes of the landing pad: what libuv reads at most at once where a ring has no room. */
@@ -88,7 +89,7 @@ export class TcpStream implements HostStream {
   /** Starts connecting. The caller has reserved a descriptor. */
   static connect(shared: TcpShared, to: Endpoint, events: HostStreamEvents): TcpStream {
     const stream = new TcpStream(shared, events);
-    const socket = new Socket({ allowHalfOpen: true, onread: stream.reader() } as SocketConstructorOpts);
+    const socket = new Socket({ ...QUICK_WRITES, allowHalfOpen: true, onread: stream.reader() } as SocketConstructorOpts);
     stream.adopt(socket);
     socket.setNoDelay(true);
     socket.pause();
@@ -121,16 +122,15 @@ export class TcpStream implements HostStream {
     assert(!this.writing, 'one write at a time');
     const { memory } = this.shared.context.arena;
     const view = Buffer.from(memory.bytes.buffer as ArrayBuffer, memory.bytes.byteOffset + off, len);
-    let doneAtOnce = false;
-    this.socket.write(view, (error) => {
-      // A write that failed ends the stream: its region stays in use until onClose.
-      if (doneAtOnce || error || this.socket.destroyed) return;
-      this.shared.context.turn.run(TcpStream.tellWritten, this);
-    });
-    doneAtOnce = this.socket.writableLength === 0;
-    this.writing = !doneAtOnce;
-    return doneAtOnce;
+    const isDone = writeQuickly(this.socket, view, this.whenWritten);
+    this.writing = !isDone;
+    return isDone;
   }
+
+  private readonly whenWritten = (error?: Error | null): void => {
+    // A write that failed ends the stream: its region stays in use until onClose.
+    if (!error && !this.socket.destroyed) this.shared.context.turn.run(TcpStream.tellWritten, this);
+  };
 
   end(): void {
     this.socket.end();

@@ -16,6 +16,7 @@ import { Budget } from '../base/turn.ts';
 import { Deframer, MAX_STREAM_FRAME, RECEIVE_BUFFER_LEN } from '../link/framing.ts';
 import type { Link, LinkHost, LinkSink, ShowFrame } from '../link/link.ts';
 import { TransmitQueue } from '../link/transmit.ts';
+import { writeQuickly } from './quick-write.ts';
 import { takeOver } from './take-over.ts';
 import { threadSharing } from './thread-sharing.ts';
 
@@ -56,8 +57,6 @@ export class QemuStreamLink implements Link {
   private readonly account = new Account();
   private readonly batch = new Region();
   private writing = false;
-  /** Callbacks of writes that were done at once, still to come. */
-  private doneAtOnce = 0;
 
   /** `socket` is connected and paused, and has not read a byte. It is the link's from here on. */
   constructor(name: string, socket: Socket, canTakeOver: boolean, onGone: () => void) {
@@ -105,13 +104,9 @@ export class QemuStreamLink implements Link {
     const { bytes } = host.arena.memory;
     while (queue.next(this.batch)) {
       const { off, len } = this.batch;
-      this.socket.write(
-        Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + off, len),
-        this.onWriteDone,
-      );
-      this.writing = this.socket.writableLength > 0;
+      const batch = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + off, len);
+      this.writing = !writeQuickly(this.socket, batch, this.onWriteDone);
       if (this.writing) return;
-      this.doneAtOnce++;
       // Links are being flushed, so this waits for a turn of its own.
       if (queue.release()) host.turn.run(this.tellWritable);
     }
@@ -223,8 +218,7 @@ export class QemuStreamLink implements Link {
   }
 
   private readonly onWriteDone = (error?: Error | null): void => {
-    if (this.doneAtOnce > 0) this.doneAtOnce--;
-    else if (!error && this.reason === null) this.attached!.host.turn.run(this.takeWritten);
+    if (!error && this.reason === null) this.attached!.host.turn.run(this.takeWritten);
   };
 
   private readonly takeWritten = (): void => {

@@ -4,6 +4,7 @@
 
 import type { AddressInfo, OnReadOpts, Server, SocketConstructorOpts } from 'node:net';
 import { connect, createServer, Socket } from 'node:net';
+import { QUICK_WRITES } from './quick-write.ts';
 
 const TRIAL_LIMIT_MS = 2000;
 
@@ -21,7 +22,7 @@ export function takeOver(socket: Socket, onread: OnReadOpts): Socket | null {
   const handle = raw._handle ?? null;
   if (handle === null) return null;
   raw._handle = null;
-  const options = { handle, allowHalfOpen: true, onread, pauseOnCreate: true };
+  const options = { ...QUICK_WRITES, handle, allowHalfOpen: true, onread, pauseOnCreate: true };
   const own = new Socket(options as SocketConstructorOpts);
   socket.destroy();
   return own;
