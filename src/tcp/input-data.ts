@@ -3,6 +3,7 @@
 import type { Ms } from '../base/clock.ts';
 import { Drop, Loss } from '../base/drop.ts';
 import { Flag } from '../wire/tcp.ts';
+import { noteTextIn } from './delayed-ack.ts';
 import { enterTimeWait } from './input-ack.ts';
 import { noteDuplicate, noteInOrder, noteOutOfOrder } from './sack-blocks.ts';
 import type { Segment } from './segment.ts';
@@ -37,12 +38,13 @@ export function processText(tcb: Tcb, segment: Segment, now: Ms): Drop {
   }
   if (skip > 0) noteDuplicate(tcb, segment.seq, from);
   return at === 0
-    ? takeInOrder(tcb, segment.payload + skip, len, now)
+    ? takeInOrder(tcb, segment.payload + skip, len, !wasPending && len === payloadLen, now)
     : takeEarly(tcb, from, segment.payload + skip, at, len);
 }
 
-function takeInOrder(tcb: Tcb, src: number, len: number, now: Ms): Drop {
+function takeInOrder(tcb: Tcb, src: number, len: number, isAlone: boolean, now: Ms): Drop {
   const { gaps } = tcb;
+  const isPlain = isAlone && gaps.count === 0 && !tcb.peerFinSeen;
   tcb.recvRing.store(tcb.recvRing.length, src, len);
   let end = (tcb.rcvNxt + len) | 0;
   if (gaps.count > 0) {
@@ -54,6 +56,7 @@ function takeInOrder(tcb: Tcb, src: number, len: number, now: Ms): Drop {
   const grown = seqDiff(end, tcb.rcvNxt);
   tcb.recvRing.extend(grown);
   tcb.rcvNxt = end;
+  noteTextIn(tcb, grown, isPlain, now);
   noteUse(tcb, now);
   tcb.user.onReadable();
   return Drop.None;

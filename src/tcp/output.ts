@@ -6,6 +6,7 @@ import { finish } from '../wire/checksum.ts';
 import * as tcp from '../wire/tcp.ts';
 import { Flag } from '../wire/tcp.ts';
 import * as options from '../wire/tcp-options.ts';
+import { noteTextOut } from './delayed-ack.ts';
 import { allowFirstBurst, fillBudget, holdBack, isPaced } from './pacing.ts';
 import { noteResent, pipe } from './recovery.ts';
 import { writeReset } from './reset.ts';
@@ -71,7 +72,8 @@ export function planSend(tcb: Tcb, to: SendPlan): boolean {
     to.kind = 'ack';
     // RFC 9293 3.8.4: a keep-alive says a sequence number that was acknowledged before. A peer that waits for an ACK is
     // there, and looks at what is acknowledged only where the number is a new one.
-    to.seq = tcb.keepaliveDue && !tcb.ackPending ? (tcb.sndUna - 1) | 0 : tcb.bareSeq;
+    const isKeepalive = tcb.keepaliveDue && !tcb.ackPending && tcb.ackAt === NEVER;
+    to.seq = isKeepalive ? (tcb.sndUna - 1) | 0 : tcb.bareSeq;
   }
   return to.kind !== 'nothing';
 }
@@ -220,6 +222,7 @@ function noteSent(tcb: Tcb, what: SendPlan, now: Ms): void {
   counters.segmentsOut++;
   if (what.kind === 'ack') noteBareAck(tcb);
   tcb.ackPending = false;
+  tcb.ackAt = NEVER;
   tcb.keepaliveDue = false;
   tcb.lastAckSent = tcb.rcvNxt;
   if (what.kind === 'ack') return;
@@ -255,6 +258,7 @@ function noteText(tcb: Tcb, what: SendPlan, end: number, again: boolean, now: Ms
   if (recovery.phase === 'recovery') recovery.prrOut += what.len;
   if (what.record === NEW) {
     recovery.log.push(end, now, again);
+    noteTextOut(tcb);
     tcb.sndNxt = end;
     tcb.tlpUnset = true;
   } else {

@@ -15,10 +15,10 @@
 //                  retransmission is the same copy once more.
 //
 // What is acknowledged when. Input never sends. It sets `ackPending`, and output() runs once at the end of the turn: a
-// burst of fifty segments costs one ACK, a single one is acknowledged at once, and there is no delayed-ACK timer that
-// could stall anybody. RFC 9293 3.8.6.3 (MUST-58) asks for an ACK at least every second full segment "of a stream":
-// within a turn nobody could tell the difference. Where segments are missing somebody can: sack-blocks.ts says which
-// further ACKs such a turn owes.
+// burst of fifty segments costs one ACK, a single one is acknowledged at once, but for a small one in a conversation of
+// question and answer: that is left to the answer for some milliseconds (delayed-ack.ts). RFC 9293 3.8.6.3 (SHLD-19) asks
+// for an ACK at least every second full segment "of a stream": within a turn nobody could tell the difference. Where
+// segments are missing somebody can: sack-blocks.ts says which further ACKs such a turn owes.
 //
 // Back-pressure. The window we advertise is what the receive ring may still take: `rcvLimit` less what waits for the
 // host. A host that does not read fills its socket, then the ring, then the window closes. In the other direction the
@@ -185,6 +185,9 @@ export class Tcb {
   // What is to be sent.
   /** An ACK is due at the end of this turn. */
   ackPending = false;
+  /** Segments with text that have come since ours last went out, and exchanges of one each in a row: delayed-ack.ts. */
+  textsIn = 0;
+  exchanges = 0;
   /** Further ACKs of this turn that the peer will count as duplicates, and how many rcvNxt was due, up to three. */
   dupAcksDue = 0;
   outOfOrderRun = 0;
@@ -233,6 +236,8 @@ export class Tcb {
   /** Something new was sent or acknowledged: tlpAt is to be set anew. */
   tlpUnset = false;
   persistAt: Ms = NEVER;
+  /** When what an answer was to acknowledge is acknowledged without one. */
+  ackAt: Ms = NEVER;
   /** When the budget of pacing.ts allows more. */
   paceAt: Ms = NEVER;
   keepaliveAt: Ms = NEVER;

@@ -1,6 +1,7 @@
 // Deadlines and what they do. One Timer per connection, at the earliest of its deadlines (RFC 9293 3.8.1, 3.8.4, 3.8.6).
 
 import { type Ms, NEVER } from '../base/clock.ts';
+import { delayOver } from './delayed-ack.ts';
 import { stopPacing } from './pacing.ts';
 import { detectByTime } from './rack.ts';
 import { lossFound, reduceInProportion, timedOut } from './recovery.ts';
@@ -30,7 +31,7 @@ const MAX_SHRINK_WAIT: Ms = 60_000;
 
 /** Puts the connection's timer at its earliest deadline. */
 export function armTimer(tcb: Tcb): void {
-  const soon = Math.min(tcb.rtoAt, tcb.reoAt, tcb.tlpAt, tcb.persistAt, tcb.paceAt);
+  const soon = Math.min(tcb.rtoAt, tcb.reoAt, tcb.tlpAt, tcb.persistAt, tcb.paceAt, tcb.ackAt);
   const at = Math.min(soon, tcb.keepaliveAt, tcb.timeWaitEndsAt, tcb.shrinkAt);
   if (at !== tcb.timer.at) tcb.env.timers.arm(tcb.timer, at);
 }
@@ -49,6 +50,7 @@ export function timerFired(tcb: Tcb, now: Ms): void {
     if (tcb.tlpAt <= now) probeTail(tcb, now);
   }
   if (tcb.paceAt <= now) goOn(tcb);
+  if (tcb.ackAt <= now) delayOver(tcb);
   if (tcb.state !== 'CLOSED' && tcb.keepaliveAt <= now) keepalive(tcb, now);
   if (tcb.state === 'CLOSED') return;
   if (tcb.shrinkAt <= now) shrink(tcb, now);

@@ -36,11 +36,16 @@ export function sent(tcb: Tcb, now: Ms): void {
 
 /** The user has taken `len` bytes off the front of recvRing. */
 export function received(tcb: Tcb, len: number, now: Ms): void {
+  receivedBeforeOutput(tcb, len, now);
+  tcb.user.wantOutput();
+}
+
+/** The same, for a user that calls output() next: the window may have opened. */
+export function receivedBeforeOutput(tcb: Tcb, len: number, now: Ms): void {
   tcb.recvRing.consume(len);
   noteDelivered(tcb, len, now);
   // The user may still take what came before the end.
   if (tcb.state !== 'CLOSED') noteUse(tcb, now);
-  tcb.user.wantOutput();
 }
 
 /** No more data from us: FIN follows the last byte. Idempotent. RFC 9293 3.9.1.4. */
@@ -92,6 +97,7 @@ function stop(tcb: Tcb): void {
   tcb.reoAt = NEVER;
   tcb.tlpAt = NEVER;
   tcb.persistAt = NEVER;
+  tcb.ackAt = NEVER;
   tcb.keepaliveAt = NEVER;
   tcb.timeWaitEndsAt = NEVER;
   tcb.shrinkAt = NEVER;
