@@ -65,6 +65,20 @@ export class Ring {
     if (at + len > this.written) this.written = at + len;
   }
 
+  /**
+   * As store(), but what was written is not kept until extend() says so; returns the checksum of the bytes, as
+   * Memory.copySum does. [src, src+len) is not in this ring.
+   */
+  storeSum(at: number, src: number, len: number): number {
+    const { memory } = this.arena;
+    const to = this.wrap(this.head + at);
+    const first = Math.min(len, this.capacity - to);
+    const sum = memory.copySum(this.base + to, src, first);
+    if (first === len) return sum;
+    const rest = memory.copySum(this.base, src + first, len - first);
+    return sum + (first % 2 === 0 ? rest : atOddOffset(rest));
+  }
+
   /** Appends a copy of [src, src+len). False, and nothing done, when there is no room. */
   push(src: number, len: number): boolean {
     if (!this.ensure(this.length + len)) return false;
@@ -84,7 +98,10 @@ export class Ring {
     this.length -= len;
     this.written -= len;
     this.head = this.wrap(this.head + len);
-    if (this.written === 0 && this.capacity === MIN_BLOCK && !this.held) this.free();
+    if (this.written > 0 || this.held) return;
+    // The same bytes of memory again and again stay in the processor's cache, and what is in the queue lies in one piece.
+    this.head = 0;
+    if (this.capacity === MIN_BLOCK) this.free();
   }
 
   /** Sets `region` to the contiguous bytes from `at` on, at most up to the queue's end. */

@@ -8,6 +8,7 @@ import { Drop } from '../base/drop.ts';
 import { Packet } from '../ip/packet.ts';
 import { segmentArrives } from '../tcp/input.ts';
 import { passiveOpen } from '../tcp/input-handshake.ts';
+import { takePredicted } from '../tcp/predicted.ts';
 import { resetFor } from '../tcp/reset.ts';
 import { Segment } from '../tcp/segment.ts';
 import * as user from '../tcp/user.ts';
@@ -91,11 +92,18 @@ export class GuestInput {
 
   private onTcp(p: Packet, now: Ms): Drop {
     const { memory } = this.arena;
-    const bad = tcp.check(memory, p.l4, p.end - p.l4, pseudoSumIpv4(p.src, p.dst, Protocol.Tcp));
-    if (bad !== Drop.None) return bad;
     const v = memory.view;
+    const len = p.end - p.l4;
+    const misshapen = tcp.checkShape(v, p.l4, len);
+    if (misshapen !== Drop.None) return misshapen;
+    const pseudo = pseudoSumIpv4(p.src, p.dst, Protocol.Tcp);
     this.segment.read(memory, p.l4, p.end);
     const socket = this.guest.sockets.find(tcp.dstPort(v, p.l4), p.src, tcp.srcPort(v, p.l4));
+    const quick =
+      socket === undefined ? null : takePredicted(socket.tcb, this.segment, p.l4, len, pseudo, now);
+    if (quick !== null) return quick;
+    const bad = tcp.checkSum(memory, p.l4, len, pseudo);
+    if (bad !== Drop.None) return bad;
     return socket === undefined ? this.withoutSocket(p, now) : segmentArrives(socket.tcb, this.segment, now);
   }
 

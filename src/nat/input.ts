@@ -10,6 +10,7 @@ import type { Packet } from '../ip/packet.ts';
 import type { UdpPeer, UdpPorts } from '../ip/udp-ports.ts';
 import { segmentArrives } from '../tcp/input.ts';
 import { passiveOpen } from '../tcp/input-handshake.ts';
+import { takePredicted } from '../tcp/predicted.ts';
 import { resetFor } from '../tcp/reset.ts';
 import { Segment } from '../tcp/segment.ts';
 import { seqLt } from '../tcp/seq.ts';
@@ -60,12 +61,18 @@ export class NatInput {
 
   onTcp(p: Packet, now: Ms): Drop {
     const { memory } = this.context.arena;
-    const bad = tcp.check(memory, p.l4, p.end - p.l4, pseudoSumIpv4(p.src, p.dst, Protocol.Tcp));
-    if (bad !== Drop.None) return bad;
     const v = memory.view;
+    const len = p.end - p.l4;
+    const misshapen = tcp.checkShape(v, p.l4, len);
+    if (misshapen !== Drop.None) return misshapen;
+    const pseudo = pseudoSumIpv4(p.src, p.dst, Protocol.Tcp);
     setKey(this.key, p.src, tcp.srcPort(v, p.l4), p.dst, tcp.dstPort(v, p.l4), Protocol.Tcp, p.ingress);
     this.segment.read(memory, p.l4, p.end);
     const flow = this.flows.tcp.find(this.key);
+    const quick = flow === undefined ? null : takePredicted(flow.tcb, this.segment, p.l4, len, pseudo, now);
+    if (quick !== null) return quick;
+    const bad = tcp.checkSum(memory, p.l4, len, pseudo);
+    if (bad !== Drop.None) return bad;
     if (flow === undefined) return this.withoutFlow(p, now);
     if (flow.tcb.state === 'TIME-WAIT' && this.beginsAnew(flow)) {
       flow.retire();

@@ -66,7 +66,6 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   private writing = 0;
   private guestFin = false;
   private endSent = false;
-  private outputFollows = false;
   /** Our SYN to the guest is not answered yet: a reset now is a refusal. */
   private unanswered = false;
   /** The host has reset: the guest hears of it when it has all that came before. */
@@ -189,13 +188,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
 
   runEgress(now: Ms): void {
     if (this.phase === 'ended') return;
-    // What the host takes at once opens the window: output() comes behind it, in this turn.
-    this.outputFollows = true;
-    try {
-      this.writeToHost();
-    } finally {
-      this.outputFollows = false;
-    }
+    this.writeToHost();
     if (this.tcbDone) return;
     output(this.tcb, now);
     if (this.tcb.linkBlocked) this.peer.blocked.add(this);
@@ -215,7 +208,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
   // TcpUser
 
   wantOutput(): void {
-    if (!this.outputFollows) this.context.turn.wantEgress(this);
+    this.context.turn.wantEgress(this);
   }
 
   onEstablished(): void {
@@ -321,11 +314,11 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     if (this.tcbDone) this.settle();
   }
 
-  /** The host has taken `len` bytes off the front of the ring. */
+  /** The host has taken `len` bytes off the front of the ring. output() follows: the window may have opened. */
   private took(len: number): void {
     this.bytesToHost += len;
     if (this.tcbDone) this.tcb.recvRing.consume(len);
-    else user.received(this.tcb, len, this.context.turn.now);
+    else user.receivedBeforeOutput(this.tcb, len, this.context.turn.now);
   }
 
   private resume(): void {

@@ -24,13 +24,23 @@ export const CHECKSUM = 16;
 /** Offset of the urgent pointer. */
 export const URGENT = 18;
 
-/** Drop.None when every accessor may be called on the `len` bytes at `tcp`. `pseudo`: checksum.pseudoSumIpv4. */
-export function check(m: Memory, tcp: number, len: number, pseudo: number): Drop {
+/** Drop.None when every accessor may be called on the `len` bytes at `tcp`, whatever they say. */
+export function checkShape(v: DataView, tcp: number, len: number): Drop {
   if (len < MIN_HEADER_LEN) return Drop.TcpBadOffset;
-  const header = headerLen(m.view, tcp);
-  if (header < MIN_HEADER_LEN || header > len) return Drop.TcpBadOffset;
+  const header = headerLen(v, tcp);
+  return header < MIN_HEADER_LEN || header > len ? Drop.TcpBadOffset : Drop.None;
+}
+
+/** Drop.None when the `len` bytes at `tcp`, of the right shape, are what was sent. `pseudo`: checksum.pseudoSumIpv4. */
+export function checkSum(m: Memory, tcp: number, len: number, pseudo: number): Drop {
   if (!isValid(pseudo + len + m.sum(tcp, len))) return Drop.TcpBadChecksum;
   return srcPort(m.view, tcp) === 0 || dstPort(m.view, tcp) === 0 ? Drop.TcpPortZero : Drop.None;
+}
+
+/** Both. */
+export function check(m: Memory, tcp: number, len: number, pseudo: number): Drop {
+  const misshapen = checkShape(m.view, tcp, len);
+  return misshapen === Drop.None ? checkSum(m, tcp, len, pseudo) : misshapen;
 }
 
 export function srcPort(v: DataView, tcp: number): number {

@@ -14,6 +14,7 @@ import { TcpCounters } from '../../src/tcp/counters.ts';
 import { segmentArrives } from '../../src/tcp/input.ts';
 import { passiveOpen } from '../../src/tcp/input-handshake.ts';
 import { output } from '../../src/tcp/output.ts';
+import { takePredicted } from '../../src/tcp/predicted.ts';
 import { resetFor } from '../../src/tcp/reset.ts';
 import { Segment } from '../../src/tcp/segment.ts';
 import { type CloseReason, checkTcb, type SegmentOut, Tcb, type TcpUser } from '../../src/tcp/tcb.ts';
@@ -128,8 +129,13 @@ export class Endpoint implements TcpUser, SegmentOut, Egress {
     const { now } = this.world.turn;
     const { bytes } = message;
     memory.bytes.set(bytes, this.inbox);
-    if (tcp.check(memory, this.inbox, bytes.length, PSEUDO) !== Drop.None) return;
-    this.segment.read(memory, this.inbox, this.inbox + bytes.length);
+    const { inbox } = this;
+    if (tcp.checkShape(memory.view, inbox, bytes.length) !== Drop.None) return;
+    this.segment.read(memory, inbox, inbox + bytes.length);
+    if (tcp.checkSum(memory, inbox, bytes.length, PSEUDO) !== Drop.None) {
+      this.takeDamaged(bytes.length);
+      return;
+    }
     if (this.tcb === null && this.isSyn() && this.reason === null) {
       this.watch.heard(this.segment);
       this.tcb = this.newTcb();
@@ -139,12 +145,22 @@ export class Endpoint implements TcpUser, SegmentOut, Egress {
     else this.take(this.tcb, message, now);
   }
 
+  /** One whose checksum is wrong, as an endpoint finds out that looks at it only when it copies the text. */
+  private takeDamaged(len: number): void {
+    if (this.tcb === null || this.ended) return;
+    const verdict = takePredicted(this.tcb, this.segment, this.inbox, len, PSEUDO, this.world.turn.now);
+    assert(verdict === null || verdict === Drop.TcpBadChecksum, 'a damaged segment is not taken');
+    checkTcb(this.tcb);
+  }
+
   private take(tcb: Tcb, message: Message, now: Ms): void {
     const { segment, progress } = this;
     const again = this.watch.heard(segment);
     if (again && !message.copy) this.peer.watch.needless += segment.payloadLen;
     progress.before(tcb, segment, message, now);
-    segmentArrives(tcb, segment, now);
+    const { inbox } = this;
+    takePredicted(tcb, segment, inbox, message.bytes.length, PSEUDO, now) ??
+      segmentArrives(tcb, segment, now);
     checkTcb(tcb);
     progress.after(tcb, now, this.ended);
     if (!this.ended) this.wake();

@@ -17,6 +17,7 @@ import { segmentArrives } from '../../src/tcp/input.ts';
 import { passiveOpen } from '../../src/tcp/input-handshake.ts';
 import { NewReno } from '../../src/tcp/newreno.ts';
 import { output } from '../../src/tcp/output.ts';
+import { takePredicted } from '../../src/tcp/predicted.ts';
 import { resetFor } from '../../src/tcp/reset.ts';
 import { Segment } from '../../src/tcp/segment.ts';
 import { type CloseReason, checkTcb, type SegmentOut, Tcb, type TcpUser } from '../../src/tcp/tcb.ts';
@@ -152,7 +153,9 @@ export class TcpPeer {
       passiveOpen(this.tcb, this.segment, this.turn.now);
       return 0;
     }
-    const verdict = segmentArrives(this.tcb, this.segment, this.turn.now);
+    const { tcb, segment, inbox, turn } = this;
+    const verdict =
+      takePredicted(tcb, segment, inbox, len, PSEUDO, turn.now) ?? segmentArrives(tcb, segment, turn.now);
     this.check();
     return verdict;
   }
