@@ -9,7 +9,8 @@ const MAC_HI = 0x5255;
 
 export class Addresses {
   readonly gateway: number;
-  private readonly own: ReadonlySet<number>;
+  /** The name service's; without one the gateway's again. */
+  private readonly dns: number;
   private readonly subnet: number;
   private readonly mask: number;
   private readonly broadcast: number;
@@ -19,21 +20,21 @@ export class Addresses {
     this.subnet = settings.subnet;
     this.mask = settings.mask;
     this.broadcast = settings.broadcast;
-    this.own = new Set(settings.dns === null ? [settings.gateway] : [settings.gateway, settings.dns.address]);
+    this.dns = settings.dns?.address ?? settings.gateway;
   }
 
   /** Is it one of the gateway's addresses? */
   isOwn(address: number): boolean {
-    return this.own.has(address);
+    return address === this.gateway || address === this.dns;
   }
 
   ownsMac(hi: number, lo: number): boolean {
-    return hi === MAC_HI && this.own.has(lo);
+    return hi === MAC_HI && this.isOwn(lo);
   }
 
   /** The MAC of one of the gateway's addresses; of the gateway's own for any other, since it answers for the world. */
   macOf(address: number): Mac {
-    return { hi: MAC_HI, lo: this.own.has(address) ? address : this.gateway };
+    return { hi: MAC_HI, lo: this.isOwn(address) ? address : this.gateway };
   }
 
   isInside(address: number): boolean {
@@ -43,10 +44,7 @@ export class Addresses {
   /** An address that a guest may have. */
   isGuest(address: number): boolean {
     return (
-      this.isInside(address) &&
-      address !== this.subnet &&
-      address !== this.broadcast &&
-      !this.own.has(address)
+      this.isInside(address) && address !== this.subnet && address !== this.broadcast && !this.isOwn(address)
     );
   }
 

@@ -7,6 +7,8 @@ import { type DropCounters, Loss } from '../base/drop.ts';
 import { PortTable } from '../base/port-table.ts';
 
 const AGE: Ms = 300_000;
+/** The order of sightings is right to this. */
+const REFRESH: Ms = 1000;
 
 interface Sighting {
   readonly port: number;
@@ -17,6 +19,8 @@ export class MacTable {
   /** In the order of last sighting, to the second. Keys: the MAC as a number below 2^48. */
   private readonly table: PortTable<Sighting>;
   private readonly drops: DropCounters;
+  /** What need not be looked up again before `until`. */
+  private readonly last = { hi: -1, lo: 0, port: -1, until: 0 };
 
   constructor(limit: number, drops: DropCounters) {
     this.table = new PortTable(limit);
@@ -29,12 +33,19 @@ export class MacTable {
 
   /** True: it was not known, or is behind another port now. */
   learn(hi: number, lo: number, port: number, now: Ms): boolean {
+    const { last } = this;
+    // Most frames come from where the one before came from.
+    if (hi === last.hi && lo === last.lo && port === last.port && now < last.until) return false;
     const key = keyOf(hi, lo);
     const known = this.table.get(key);
     const isNew = known?.port !== port;
     // Kept in order of sighting, but not for every frame.
-    if (!isNew && now - known.seenAt < 1000) return false;
+    if (!isNew && now - known.seenAt < REFRESH) {
+      this.remember(hi, lo, port, known.seenAt);
+      return false;
+    }
     if (this.table.set(key, port, { port, seenAt: now })) this.drops.lose(Loss.MacEvicted);
+    this.remember(hi, lo, port, now);
     return isNew;
   }
 
@@ -45,7 +56,16 @@ export class MacTable {
   }
 
   forgetPort(port: number): void {
+    this.last.until = 0;
     this.table.forgetPort(port);
+  }
+
+  private remember(hi: number, lo: number, port: number, seenAt: Ms): void {
+    const { last } = this;
+    last.hi = hi;
+    last.lo = lo;
+    last.port = port;
+    last.until = seenAt + REFRESH;
   }
 }
 
