@@ -89,7 +89,11 @@ export class TcpStream implements HostStream {
   /** Starts connecting. The caller has reserved a descriptor. */
   static connect(shared: TcpShared, to: Endpoint, events: HostStreamEvents): TcpStream {
     const stream = new TcpStream(shared, events);
-    const socket = new Socket({ ...QUICK_WRITES, allowHalfOpen: true, onread: stream.reader() } as SocketConstructorOpts);
+    const socket = new Socket({
+      ...QUICK_WRITES,
+      allowHalfOpen: true,
+      onread: stream.reader(),
+    } as SocketConstructorOpts);
     stream.adopt(socket);
     socket.setNoDelay(true);
     socket.pause();

@@ -52,6 +52,8 @@ export class QemuStreamLink implements Link {
   });
 
   private received = 0;
+  private place: Buffer | null = null;
+  private placeOff = -1;
   /** The rest of a 'data' chunk; only without takeOver(). */
   private chunk: Buffer | null = null;
   private readonly account = new Account();
@@ -161,8 +163,14 @@ export class QemuStreamLink implements Link {
   /** Asked for right after each read, and after the last one too: the buffer is the link's until 'close'. */
   private readonly nextPlace = (): Buffer => {
     const { host, deframer } = this.attached!;
-    const { bytes } = host.arena.memory;
-    return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + deframer.readOff, deframer.room);
+    const { readOff, room } = deframer;
+    // Mostly the same one: a view costs more than asking.
+    if (this.place === null || this.placeOff !== readOff) {
+      const { bytes } = host.arena.memory;
+      this.place = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + readOff, room);
+      this.placeOff = readOff;
+    }
+    return this.place;
   };
 
   private readonly onBytes = (count: number): boolean => {
