@@ -23,7 +23,7 @@ import { Segment } from '../../src/tcp/segment.ts';
 import { type CloseReason, checkTcb, type SegmentOut, Tcb, type TcpUser } from '../../src/tcp/tcb.ts';
 import * as user from '../../src/tcp/user.ts';
 import { pseudoSumIpv4 } from '../../src/wire/checksum.ts';
-import { MIN_HEADER_LEN } from '../../src/wire/tcp.ts';
+import { checkShape, MIN_HEADER_LEN } from '../../src/wire/tcp.ts';
 import {
   bytesOf,
   type Options,
@@ -50,6 +50,8 @@ export interface PeerOptions {
   readonly arenaBytes?: number;
   /** Default false: what the rules of TCP let go is seen at once. */
   readonly paced?: boolean;
+  /** Default true: predicted.ts is asked first, as for what comes from a guest. */
+  readonly predicts?: boolean;
 }
 
 /** A segment the guest sends. What is left out is what an obedient guest would say. */
@@ -115,6 +117,7 @@ export class TcpPeer {
       mtu: 1500,
       arenaBytes: 8 << 20,
       paced: false,
+      predicts: true,
       ...options,
     };
     const { arenaBytes, flowBytes, mtu, iss } = this.options;
@@ -153,11 +156,27 @@ export class TcpPeer {
       passiveOpen(this.tcb, this.segment, this.turn.now);
       return 0;
     }
-    const { tcb, segment, inbox, turn } = this;
-    const verdict =
-      takePredicted(tcb, segment, inbox, len, PSEUDO, turn.now) ?? segmentArrives(tcb, segment, turn.now);
+    const { tcb, segment, turn } = this;
+    const verdict = this.predicted(len) ?? segmentArrives(tcb, segment, turn.now);
     this.check();
     return verdict;
+  }
+
+  /** The same with one bit of it changed, which its checksum shows. What predicted.ts says of it. */
+  deliverDamaged(fields: SegmentFields, bit: number): Drop | null {
+    const { memory } = this.arena;
+    const len = writeSegment(memory, this.inbox, PSEUDO, fields);
+    memory.bytes[this.inbox + (bit >>> 3)]! ^= 1 << (bit & 7);
+    if (checkShape(memory.view, this.inbox, len) !== 0) return null;
+    this.segment.read(memory, this.inbox, this.inbox + len);
+    const verdict = this.predicted(len);
+    this.check();
+    return verdict;
+  }
+
+  private predicted(len: number): Drop | null {
+    const { tcb, segment, inbox, turn, options } = this;
+    return options.predicts ? takePredicted(tcb, segment, inbox, len, PSEUDO, turn.now) : null;
   }
 
   /** The reset that answers a segment for which there is no connection. */
