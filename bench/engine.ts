@@ -1,16 +1,19 @@
 // An engine with nothing around it, for the path benchmarks: a link that throws frames away and a host whose kernel takes
 // everything at once. What is left to measure is ours.
 
+import type { Endpoint } from '../src/base/addr.ts';
 import { Account } from '../src/base/arena.ts';
 import { Region } from '../src/base/region.ts';
 import type {
   HostContext,
+  HostDatagramEvents,
   HostDatagrams,
   HostNetwork,
   HostStream,
   HostStreamEvents,
 } from '../src/host/host-network.ts';
 import type { Link, LinkHost, LinkSink } from '../src/link/link.ts';
+import type { NetworkConfig } from '../src/network/config.ts';
 import { createNetwork, type Network } from '../src/network/network.ts';
 import { NodeClock } from '../src/node/clock.ts';
 import { NodeRandom } from '../src/node/random.ts';
@@ -105,9 +108,29 @@ export class BenchStream implements HostStream {
   };
 }
 
+/** A socket that sends everything, and receives when it is told to. */
+export class BenchDatagrams implements HostDatagrams {
+  readonly events: HostDatagramEvents;
+  sent = 0;
+  /** Where the last datagram went. */
+  lastTo: Endpoint | null = null;
+
+  constructor(events: HostDatagramEvents) {
+    this.events = events;
+  }
+
+  send(_off: number, _len: number, to: Endpoint): boolean {
+    this.sent++;
+    this.lastTo = to;
+    return true;
+  }
+
+  close(): void {}
+}
+
 export class BenchHost implements HostNetwork {
   readonly streams: BenchStream[] = [];
-  datagrams = 0;
+  readonly sockets: BenchDatagrams[] = [];
   private context!: HostContext;
   private pad = 0;
 
@@ -122,14 +145,10 @@ export class BenchHost implements HostNetwork {
     return stream;
   }
 
-  openUdp(): HostDatagrams {
-    return {
-      send: () => {
-        this.datagrams++;
-        return true;
-      },
-      close: () => {},
-    };
+  openUdp(events: HostDatagramEvents): HostDatagrams {
+    const socket = new BenchDatagrams(events);
+    this.sockets.push(socket);
+    return socket;
   }
 
   listenTcp(): Promise<never> {
@@ -149,18 +168,35 @@ export class BenchHost implements HostNetwork {
   }
 }
 
+export type Kernel = 'wasm' | 'js';
+
 export interface BenchEngine {
   readonly network: Network;
-  readonly link: BenchLink;
   readonly host: BenchHost;
 }
 
-export function benchEngine(mtu: number, kernel: 'wasm' | 'js'): BenchEngine {
+export function benchEngine(mtu: number, kernel: Kernel, config: NetworkConfig = {}): BenchEngine {
   const host = new BenchHost();
   const clock = new NodeClock();
   const makeView = (buffer: ArrayBuffer): Uint8Array => Buffer.from(buffer);
-  const network = createNetwork({ mtu }, { clock, random: new NodeRandom(), host, makeView, kernel });
-  const link = new BenchLink();
-  network.attach(link);
-  return { network, link, host };
+  const network = createNetwork(
+    { mtu, ...config },
+    { clock, random: new NodeRandom(), host, makeView, kernel },
+  );
+  return { network, host };
+}
+
+/** Arena bytes of the bench's own. */
+export function takeBlock({ network }: BenchEngine, len: number): number {
+  const off = network.arena.take(len, new Account());
+  if (off < 0) throw new Error(`the arena has no ${len} bytes left`);
+  return off;
+}
+
+/** A frame that is dropped costs little: what was measured must have been used. */
+export function expectNothingDropped({ network }: BenchEngine): void {
+  const { drops, losses, tcp } = network.stats();
+  const faults = { ...drops, ...losses };
+  if (Object.keys(faults).length > 0 || tcp.retransmits > 0)
+    throw new Error(`dropped ${JSON.stringify(faults)}, sent again ${tcp.retransmits}`);
 }
