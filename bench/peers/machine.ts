@@ -1,15 +1,16 @@
-// What the end-to-end benchmarks run on: network namespaces of their own, iperf3, and processes that end with them.
+// What the end-to-end benchmarks run on: processes that end with them, and network namespaces of their own.
 
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
-import { promisify } from 'node:util';
 
-const started: ChildProcess[] = [];
+export { median } from './statistics.ts';
+
+const KEPT_TEXT = 4000;
+const started = new Set<Started>();
 const namespaces = new Set<string>();
 let ending: Promise<void> | null = null;
 
-/** Runs a command to its end and returns what it printed; throws with what it said when it fails. */
+/** Runs a short command to its end and returns what it printed; throws with what it said when it fails. */
 export function run(command: string, args: readonly string[], timeoutMs = 60_000): string {
   return execFileSync(command, args, {
     encoding: 'utf8',
@@ -18,39 +19,88 @@ export function run(command: string, args: readonly string[], timeoutMs = 60_000
   });
 }
 
-/** Starts a command that is ended with the benchmark. */
-export function start(command: string, args: readonly string[]): ChildProcess {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  started.push(child);
-  return child;
+/** `argv` on one CPU, or as it is. taskset and `ip netns exec` become the command, so the process is the same. */
+export function pinned(cpu: number | null, argv: readonly string[]): string[] {
+  return cpu === null ? [...argv] : ['taskset', '-c', String(cpu), ...argv];
 }
 
-/** Waits until `text` has been printed on standard output or error. */
-export async function untilPrinted(child: ChildProcess, text: string, timeoutMs = 10_000): Promise<void> {
-  let seen = '';
-  await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(
-      () => reject(new Error(`${child.spawnfile} did not print "${text}": ${seen}`)),
-      timeoutMs,
-    );
+export function inNamespace(ns: string, argv: readonly string[]): string[] {
+  return ['ip', 'netns', 'exec', ns, ...argv];
+}
+
+/** A process that ends with the benchmark. */
+export class Started {
+  readonly pid: number;
+  readonly process: ChildProcess;
+  /** What it last printed, on either stream. */
+  said = '';
+  private readonly exited: Promise<unknown>;
+  private waiting: (() => void) | null = null;
+
+  constructor(argv: readonly string[]) {
+    this.process = spawn(argv[0]!, argv.slice(1), { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.pid = this.process.pid ?? 0;
+    started.add(this);
     const onData = (chunk: Buffer): void => {
-      seen += chunk.toString();
-      if (!seen.includes(text)) return;
-      clearTimeout(timer);
-      resolve();
+      this.said = (this.said + chunk.toString()).slice(-KEPT_TEXT);
+      this.waiting?.();
     };
-    child.stdout?.on('data', onData);
-    child.stderr?.on('data', onData);
-    child.once('exit', (code) => reject(new Error(`${child.spawnfile} ended with ${code}: ${seen}`)));
-  });
-}
+    this.process.stdout?.on('data', onData);
+    this.process.stderr?.on('data', onData);
+    // Whoever has ended does not read what hold() is told.
+    this.process.stdin?.on('error', () => {});
+    // 'close', not 'exit': only then everything that it said has been read.
+    this.exited = once(this.process, 'close').finally(() => {
+      started.delete(this);
+      this.waiting?.();
+    });
+    this.exited.catch(() => {});
+  }
 
-export async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
-  await once(child, 'exit');
-  clearTimeout(timer);
+  get hasEnded(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null;
+  }
+
+  /** Until `text` was printed; throws when the process ends before that, or after `timeoutMs`. */
+  async untilSays(text: string, timeoutMs = 15_000): Promise<void> {
+    await this.until(() => this.said.includes(text), `print "${text}"`, timeoutMs);
+  }
+
+  /** Until it has ended well: what it said. */
+  async result(timeoutMs: number): Promise<string> {
+    const timer = setTimeout(() => this.process.kill('SIGKILL'), timeoutMs);
+    await this.exited.finally(() => clearTimeout(timer));
+    if (this.process.exitCode !== 0)
+      throw new Error(
+        `${this.process.spawnargs.join(' ')}: ${this.process.signalCode ?? this.process.exitCode}: ${this.said}`,
+      );
+    return this.said;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.hasEnded) this.process.kill('SIGTERM');
+    const timer = setTimeout(() => this.process.kill('SIGKILL'), 3000);
+    await this.exited.catch(() => {});
+    clearTimeout(timer);
+  }
+
+  private async until(isMet: () => boolean, what: string, timeoutMs: number): Promise<void> {
+    const command = this.process.spawnargs.join(' ');
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(new Error(`${command} did not ${what}: ${this.said}`)),
+        timeoutMs,
+      );
+      this.waiting = () => {
+        if (!isMet() && !this.hasEnded) return;
+        clearTimeout(timer);
+        this.waiting = null;
+        if (isMet()) resolve();
+        else reject(new Error(`${command} ended: ${this.said}`));
+      };
+      this.waiting();
+    });
+  }
 }
 
 /** Makes a network namespace, which is removed with the benchmark at the latest. */
@@ -63,61 +113,17 @@ export function deleteNamespace(ns: string): void {
   if (namespaces.delete(ns)) run('ip', ['netns', 'del', ns]);
 }
 
-/** Ends what start() began and removes the namespaces; the second caller waits for the first. */
+/** Ends what was started and removes the namespaces; the second caller waits for the first. */
 export function cleanUp(): Promise<void> {
   ending ??= endAll();
   return ending;
 }
 
 async function endAll(): Promise<void> {
-  await Promise.all(started.map(stop));
-  for (const ns of namespaces) deleteNamespace(ns);
+  await Promise.all([...started].map((child) => child.stop()));
+  for (const ns of [...namespaces]) deleteNamespace(ns);
 }
 
-/** CPU seconds, user and system, that a process has used. */
-export function cpuSeconds(pid: number): number {
-  const path = `/proc/${pid}/stat`;
-  if (!existsSync(path)) return 0;
-  const fields = readFileSync(path, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-/** One iperf3 run from namespace `ns` to `server`: Gbit/s received. */
-export async function iperf(
-  ns: string,
-  server: string,
-  port: number,
-  streams: number,
-  reverse: boolean,
-  seconds: number,
-): Promise<number> {
-  const args = [
-    '-c',
-    server,
-    '-p',
-    String(port),
-    '-J',
-    '-t',
-    String(seconds),
-    '-O',
-    '0.5',
-    '-P',
-    String(streams),
-  ];
-  if (reverse) args.push('-R');
-  // Not run(): the server's output has to be read meanwhile, and a signal must be able to end it.
-  const running = promisify(execFile)('ip', ['netns', 'exec', ns, 'iperf3', ...args], {
-    timeout: (seconds + 15) * 1000,
-    maxBuffer: 1 << 26,
-  });
-  started.push(running.child);
-  const { stdout } = await running;
-  const result = JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } };
-  return result.end.sum_received.bits_per_second / 1e9;
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,62 +1,48 @@
-// End to end beside the C engine: Linux's own TCP as the guest, iperf3 to a server on the host's loopback through
-// 10.0.2.2, engines in turn, several rounds, the median of the ratios. Root, with iproute2, iperf3, slirp4netns and a C
-// compiler:   npm run bench:peers -- [--rounds 5] [--seconds 3] [--json FILE]
+// End to end beside the C engines: Linux's own TCP as the guest, the host's loopback as the other end, engines in turn.
+// Root, with iproute2, a C compiler, and of slirp4netns, passt and qemu-system-x86 what is to be compared:
 //
-// The guest of usernet is bench/peers/tap-pump.c in a network namespace, joined by a unix socket as QEMU would be;
-// slirp4netns owns its TAP. So usernet pays for a hop that slirp4netns does not have.
+//   npm run bench:peers -- [--rounds 7] [--seconds 2] [--warm 3] [--only ROW,ROW] [--engines NAME,NAME] [--json FILE]
+//
+// bench/peers/README.md says what the rows are.
 
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { constants, cpus, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import {
-  addNamespace,
-  cleanUp,
-  cpuSeconds,
-  deleteNamespace,
-  iperf,
-  median,
-  run,
-  start,
-  stop,
-  untilPrinted,
-} from './machine.ts';
-
-const IPERF_PORT = 5209;
-const GATEWAY = '10.0.2.2';
-const MTU = 1500;
-
-interface Engine {
-  readonly name: string;
-  readonly version: string;
-  /** Brings up a namespace whose default route leads into the engine; the engine's process. */
-  up(ns: string): Promise<{ pid: number; down(): Promise<void> }>;
-}
-
-interface Row {
-  readonly name: string;
-  readonly streams: number;
-  readonly reverse: boolean;
-}
-
-const ROWS: readonly Row[] = [
-  { name: 'guest to host, 1 stream', streams: 1, reverse: false },
-  { name: 'guest to host, 8 streams', streams: 8, reverse: false },
-  { name: 'host to guest, 1 stream', streams: 1, reverse: true },
-  { name: 'host to guest, 8 streams', streams: 8, reverse: true },
-];
+import { ENGINES } from './engines.ts';
+import { cleanUp } from './machine.ts';
+import type { Values } from './measures.ts';
+import type { RawEngine } from './raw/engine.ts';
+import { measureRawRow, NPM_NAMES, npmVersions, rawEngines } from './raw/rounds.ts';
+import { asJson, digits, type Measured, tables } from './report.ts';
+import { measureRow, type Plan, type Sample } from './rounds.ts';
+import { ROWS, type Row } from './rows.ts';
+import { Stage } from './stage.ts';
+import { stealTicks } from './usage.ts';
+import { machine } from './versions.ts';
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '3' },
-    json: { type: 'string' },
+    rounds: { type: 'string', default: '7' },
+    seconds: { type: 'string', default: '2' },
+    warm: { type: 'string', default: '3' },
+    only: { type: 'string' },
+    engines: { type: 'string' },
+    json: { type: 'string', default: 'bench/results/peers.json' },
     cli: { type: 'string', default: resolve('dist/usernet.mjs') },
   },
 });
 
-const folder = mkdtempSync(join(tmpdir(), 'usernet-bench-'));
+const plan: Plan = {
+  rounds: Number(values.rounds),
+  seconds: Number(values.seconds),
+  warmSeconds: Number(values.warm),
+};
+const names = chosen([...ENGINES.map(({ name }) => name), ...NPM_NAMES], values.engines, (name) => name);
+const engines = ENGINES.filter(({ name }) => names.includes(name));
+const rows = chosen(ROWS, values.only, ({ id }) => id);
+
+const folder = mkdtempSync(join(tmpdir(), 'usernet-peers-'));
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.once(name, () => void leave().finally(() => process.exit(128 + constants.signals[name])));
 try {
@@ -72,140 +58,84 @@ async function leave(): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const pump = join(folder, 'tap-pump');
-  execFileSync('cc', ['-O2', '-o', pump, resolve('bench/peers/tap-pump.c'), '-lpthread']);
-  const engines = [usernet(pump), slirp4netns()];
-  const server = start('iperf3', ['-s', '-p', String(IPERF_PORT), '--forceflush']);
-  await untilPrinted(server, 'listening');
-  const samples = new Map<string, { gbits: number[]; cpu: number[] }>();
-  const rounds = Number(values.rounds);
-  for (let round = 0; round < rounds; round++) {
-    // The order turns round, so that neither always comes first.
-    const order = round % 2 === 0 ? engines : [...engines].reverse();
-    for (const engine of order) await measure(engine, samples, round, rounds);
-  }
-  report(engines, samples, rounds);
-}
-
-async function measure(
-  engine: Engine,
-  samples: Map<string, { gbits: number[]; cpu: number[] }>,
-  round: number,
-  rounds: number,
-): Promise<void> {
-  const ns = `unb${process.pid % 10000}`;
-  addNamespace(ns);
-  try {
-    const up = await engine.up(ns);
-    for (const row of ROWS) {
-      const before = cpuSeconds(up.pid);
-      const gbits = await iperf(ns, GATEWAY, IPERF_PORT, row.streams, row.reverse, Number(values.seconds));
-      const cpu = (cpuSeconds(up.pid) - before) / (Number(values.seconds) + 0.5);
-      const sample = samples.get(`${engine.name} ${row.name}`) ?? { gbits: [], cpu: [] };
-      sample.gbits.push(gbits);
-      sample.cpu.push(cpu);
-      samples.set(`${engine.name} ${row.name}`, sample);
-      process.stderr.write(
-        `round ${round + 1}/${rounds}  ${engine.name.padEnd(12)} ${row.name}: ${gbits.toFixed(2)} Gbit/s\n`,
-      );
-    }
-    await up.down();
-  } finally {
-    deleteNamespace(ns);
-  }
-}
-
-function usernet(pump: string): Engine {
-  return {
-    name: 'usernet',
-    version: JSON.parse(readFileSync('package.json', 'utf8')).version as string,
-    async up(ns) {
-      const socket = join(folder, `${ns}.sock`);
-      const engine = start(process.execPath, [
-        values.cli,
-        'run',
-        '--link',
-        `unix:${socket}`,
-        '--net',
-        `user,mtu=${MTU}`,
-      ]);
-      await untilPrinted(engine, socket);
-      const guest = start('ip', ['netns', 'exec', ns, pump, 'tap0', socket]);
-      await untilPrinted(guest, 'ready');
-      configure(ns);
-      return {
-        pid: engine.pid ?? 0,
-        down: async () => {
-          await stop(guest);
-          await stop(engine);
-        },
-      };
+  const stage = new Stage(folder, values.cli);
+  const raw = rows.some(({ measure }) => measure.on === 'raw') ? await rawEngines(folder, names, say) : [];
+  const about = {
+    date: new Date().toISOString().slice(0, 10),
+    machine: machine(),
+    versions: {
+      ...Object.fromEntries(engines.map((engine) => [engine.name, engine.version()])),
+      ...npmVersions(raw),
     },
+    plan,
   };
+  const before = stealTicks();
+  const measured: Measured[] = [];
+  for (const row of rows) {
+    measured.push({ row, samples: await measure(row, stage, raw) });
+    // After each row: a run takes long, and one that is interrupted has been of use.
+    write({ ...about, stolen: stolenSince(before), rows: asJson(measured, names) });
+  }
+  process.stdout.write(`${preamble(about, stolenSince(before))}\n\n${tables(measured, names)}\n`);
 }
 
-function slirp4netns(): Engine {
-  return {
-    name: 'slirp4netns',
-    version: run('slirp4netns', ['--version']).split('\n').slice(0, 3).join(', '),
-    async up(ns) {
-      const engine = start('slirp4netns', [
-        '--netns-type=path',
-        `--mtu=${MTU}`,
-        '--ready-fd=1',
-        `/var/run/netns/${ns}`,
-        'tap0',
-      ]);
-      await untilPrinted(engine, '1');
-      configure(ns);
-      return { pid: engine.pid ?? 0, down: () => stop(engine) };
-    },
-  };
+function measure(row: Row, stage: Stage, raw: readonly RawEngine[]): Promise<Map<string, Sample[]>> {
+  return row.measure.on === 'raw'
+    ? measureRawRow(row, row.measure, raw, plan, progress)
+    : measureRow(row, engines, stage, plan, progress);
 }
 
-/** The guest's side, by hand: the same for every engine. */
-function configure(ns: string): void {
-  const ip = (...args: string[]): void => void run('ip', ['-n', ns, ...args]);
-  run('ip', ['netns', 'exec', ns, 'sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1']);
-  ip('link', 'set', 'lo', 'up');
-  ip('link', 'set', 'tap0', 'mtu', String(MTU), 'txqueuelen', '8192', 'up');
-  ip('addr', 'replace', '10.0.2.15/24', 'dev', 'tap0');
-  ip('route', 'replace', 'default', 'via', GATEWAY);
+/** The share of CPU time that the hypervisor kept. */
+function stolenSince(before: ReturnType<typeof stealTicks>): number {
+  const now = stealTicks();
+  return (now.stolen - before.stolen) / Math.max(1, now.all - before.all);
 }
 
-function report(
-  engines: readonly Engine[],
-  samples: Map<string, { gbits: number[]; cpu: number[] }>,
-  rounds: number,
-): void {
-  const of = (engine: string, row: Row) => samples.get(`${engine} ${row.name}`)!;
-  const congestion = readFileSync('/proc/sys/net/ipv4/tcp_congestion_control', 'utf8').trim();
-  const rows = ROWS.map((row) => {
-    const [ours, theirs] = [of('usernet', row), of('slirp4netns', row)];
-    const ratios = ours.gbits.map((gbits, i) => gbits / theirs.gbits[i]!);
-    return {
-      name: row.name,
-      usernet: median(ours.gbits),
-      usernetCpu: median(ours.cpu),
-      slirp4netns: median(theirs.gbits),
-      slirp4netnsCpu: median(theirs.cpu),
-      ratio: median(ratios),
-      ratios,
-    };
-  });
-  const out = [
-    `TCP, MTU ${MTU}, ${rounds} interleaved rounds of ${values.seconds} s, medians; both ends on ${congestion}`,
-    `${engines.map((engine) => `${engine.name} ${engine.version}`).join('; ')}`,
-    `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`,
-    '',
-    '| | usernet Gbit/s (CPU) | slirp4netns Gbit/s (CPU) | median ratio |',
-    '|---|---|---|---|',
-    ...rows.map((row) => {
-      const cell = (gbits: number, cpu: number): string => `${gbits.toFixed(2)} (${Math.round(cpu * 100)} %)`;
-      return `| ${row.name} | ${cell(row.usernet, row.usernetCpu)} | ${cell(row.slirp4netns, row.slirp4netnsCpu)} | ${row.ratio.toFixed(2)} |`;
-    }),
-  ];
-  process.stdout.write(`${out.join('\n')}\n`);
-  if (values.json !== undefined)
-    writeFileSync(values.json, `${JSON.stringify({ rounds, congestion, rows }, null, 2)}\n`);
+function write(result: object): void {
+  mkdirSync(dirname(values.json), { recursive: true });
+  writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** What every table is about: machine, versions, and how the numbers were made. */
+function preamble(
+  about: { date: string; machine: Record<string, string>; versions: Record<string, string> },
+  stolen: number,
+): string {
+  return [
+    `${about.date}, ${Object.values(about.machine).join(', ')}; ${(stolen * 100).toFixed(1)} % of the CPU stolen.`,
+    `${Object.entries(about.versions).map(named).join('; ')}.`,
+    `Medians of ${plan.rounds} interleaved rounds of ${plan.seconds} s, after at least ${plan.warmSeconds} s of the same load;`,
+    'behind a dot the median of our ratio to that engine in each round, with quartiles.',
+  ].join('\n');
+}
+
+/** The version of a package begins with its name, which may be the engine's. */
+function named([name, version]: [string, string]): string {
+  return version.startsWith(`${name} `) ? version : `${name}: ${version}`;
+}
+
+function progress(row: Row, engine: string, round: number, result: Values | string): void {
+  const text =
+    typeof result === 'string'
+      ? `failed: ${result}`
+      : Object.entries(row.figures)
+          .map(([key, { unit }]) => `${digits(result[key] ?? Number.NaN)} ${unit}`)
+          .join(', ');
+  const when = round < 0 ? 'warm-up' : `round ${round + 1}/${plan.rounds}`;
+  const share = `row ${rows.indexOf(row) + 1}/${rows.length}`;
+  say(`${share.padEnd(9)}  ${when}  ${row.id.padEnd(16)} ${engine.padEnd(12)} ${text}`);
+}
+
+/** Of `all` those that were named, in their own order; everything when nothing was named. */
+function chosen<T>(all: readonly T[], text: string | undefined, nameOf: (one: T) => string): readonly T[] {
+  if (text === undefined) return all;
+  const wanted = new Set(text.split(','));
+  for (const one of wanted)
+    if (!all.some((each) => nameOf(each) === one))
+      throw new Error(`"${one}" is none of ${all.map(nameOf).join(', ')}`);
+  return all.filter((each) => wanted.has(nameOf(each)));
 }

@@ -5,7 +5,8 @@
  *   tap-pump NAME SOCKET     NAME: the TAP to make; SOCKET: where the engine listens
  *
  * Prints "ready" and pumps until either side ends. Two threads, one for each direction. Frames that wait in the TAP are
- * gathered into one write of up to BATCH bytes.
+ * gathered into one write of up to BATCH bytes. For two seconds it tries again to connect: some engines make their
+ * socket's name before they listen.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -120,8 +121,11 @@ int main(int argc, char **argv)
 		fail("TUNSETIFF");
 	engine = socket(AF_UNIX, SOCK_STREAM, 0);
 	strncpy(address.sun_path, argv[2], sizeof address.sun_path - 1);
-	if (connect(engine, (struct sockaddr *)&address, sizeof address) < 0)
-		fail(argv[2]);
+	for (int attempts = 0; connect(engine, (struct sockaddr *)&address, sizeof address) < 0; attempts++) {
+		if (attempts >= 200)
+			fail(argv[2]);
+		usleep(10000);
+	}
 	pthread_create(&up, NULL, tap_to_engine, NULL);
 	pthread_create(&down, NULL, engine_to_tap, NULL);
 	puts("ready");
