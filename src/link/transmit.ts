@@ -110,7 +110,9 @@ export class TransmitQueue {
     assert(this.handedOut, 'a batch is released once');
     this.handedOut = false;
     this.lens[this.head] = 0;
-    this.head = (this.head + 1) % this.offs.length;
+    // Where nothing waits behind it the next frames go into the same batch: that one is in the processor's cache.
+    if (this.closed > 1 || this.lens[this.filling]! > 0 || this.frame >= 0)
+      this.head = (this.head + 1) % this.offs.length;
     this.closed--;
     const { refused } = this;
     this.refused = false;
