@@ -1,5 +1,5 @@
 // Flows by the numbers of their packets. Open addressing with linear probing over typed arrays: a hit costs 15 to 50 ns
-// with the key read in place, a Map of strings 250 to 800 (bench/flow-table.ts). Keys are ten words, so that IPv6
+// with the key read in place, a Map of strings 250 to 800 (bench/stages/flow-table.ts). Keys are ten words, so that IPv6
 // addresses fit: source and destination address, both ports, protocol and ingress port. Guests choose the keys, so the
 // hash is keyed with random odd multipliers. Starts small, doubles at three quarters full.
 
