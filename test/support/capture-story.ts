@@ -90,8 +90,9 @@ export function readShown(path: string): Shown[] {
   }));
 }
 
+/** How many they are, and what. */
 function digest(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('base64');
+  return `${bytes.length}:${createHash('sha256').update(bytes).digest('base64')}`;
 }
 
 /** Fields of each packet, as tshark calls them. */
