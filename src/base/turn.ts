@@ -58,6 +58,8 @@ const flush = (link: Flushable): void => link.flush();
 
 export class Turn {
   now: Ms = 0;
+  /** Turns so far. */
+  count = 0;
   /** What this turn has done so far, in units of Work. */
   work = 0;
   /** Of its links. */
@@ -95,6 +97,7 @@ export class Turn {
       return;
     }
     this.now = this.clock.now();
+    this.count++;
     this.work = 0;
     let done = false;
     try {

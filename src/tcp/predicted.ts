@@ -10,7 +10,7 @@ import { Flag } from '../wire/tcp.ts';
 import { noteTextIn } from './delayed-ack.ts';
 import { noteInOrder } from './sack-blocks.ts';
 import type { Segment } from './segment.ts';
-import { seqLeq, seqLt } from './seq.ts';
+import { seqLeq, seqLt, seqMax } from './seq.ts';
 import type { Tcb } from './tcb.ts';
 import { noteUse } from './timers.ts';
 import { noteArrived, rcvWindow } from './window.ts';
@@ -42,7 +42,8 @@ export function takePredicted(
     tcb.tsRecent = segment.options.tsVal;
     tcb.tsRecentAt = now;
   }
-  tcb.sndWl1 = segment.seq;
+  // A bare ACK may have come from ahead of this one.
+  tcb.sndWl1 = seqMax(tcb.sndWl1, segment.seq);
   tcb.sndWl2 = segment.ack;
   takeText(tcb, payloadLen, now);
   return Drop.None;

@@ -108,6 +108,22 @@ describe('UDP through Node: one socket of a flow', () => {
     expect(record.errors).toEqual(['refused']);
   });
 
+  test.each([2, 3, 4, 5])("%d datagrams in a turn to a closed port: 'refused' is heard of", async (count) => {
+    const { context, send, open } = bench();
+    const closed = await echo('gone');
+    cleanups.pop();
+    await new Promise<void>((resolve) => closed.socket.close(() => resolve()));
+    const { socket, record } = open();
+    for (let round = 0; round < 3; round++) {
+      record.errors.length = 0;
+      context.turn.run(() => {
+        for (let i = 0; i < count; i++) send(socket, 'x', closed);
+      });
+      await record.until(() => record.errors.length > 0);
+      expect(new Set(record.errors)).toEqual(new Set(['refused']));
+    }
+  });
+
   test('ports come from the random generator; one that is taken is passed over', async () => {
     const first = bench({ random: new SeededRandom(5) });
     const second = bench({ random: new SeededRandom(5) });

@@ -98,6 +98,19 @@ test.each(OPTIONS)('whatever the guest says, prediction changes nothing: %o', (o
   );
 });
 
+test('the window of a bare ACK that came from ahead outlives the text that was before it', () => {
+  const window = (options: PeerOptions): number => {
+    const peer = established(options);
+    const { guest, tcb } = peer;
+    guest.sends({ seq: 21 });
+    guest.sends({ seq: 1, data: pattern(10) });
+    guest.sends({ seq: 11, data: pattern(10), wnd: 0 });
+    return tcb.sndWnd;
+  };
+  expect(window({})).toBe(window({ predicts: false }));
+  expect(window({})).toBeGreaterThan(0);
+});
+
 test('a damaged segment is none, whichever bit it is, and the right one is taken after it', () => {
   const peer = established({ timestamps: true });
   const data = pattern(64);
