@@ -18,6 +18,7 @@ import type {
   HostStreamEvents,
 } from '../host/host-network.ts';
 import { HostBindError } from '../host/host-network.ts';
+import { arenaView } from './arena-view.ts';
 import type { DescriptorBudget } from './descriptors.ts';
 import { processDescriptors } from './descriptors.ts';
 import type { TcpShared } from './host-tcp.ts';
@@ -62,8 +63,7 @@ export class NodeHost implements HostNetwork {
     assert(this.tcp === null, 'a host is started once');
     const padOff = context.arena.take(PAD_LEN, this.account);
     if (padOff < 0) throw new Error('the arena has no room for the landing pad');
-    const { bytes } = context.arena.memory;
-    const pad = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + padOff, PAD_LEN);
+    const pad = arenaView(context.arena.memory, padOff, PAD_LEN);
     const { descriptors } = this;
     const random = this.options.random ?? new NodeRandom();
     const scratch = Buffer.allocUnsafeSlow(PAD_LEN);

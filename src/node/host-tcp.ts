@@ -20,6 +20,7 @@ import { formatIp, isIpv4 } from '../base/addr.ts';
 import { assert } from '../base/assert.ts';
 import { Region } from '../base/region.ts';
 import type { HostContext, HostError, HostStream, HostStreamEvents } from '../host/host-network.ts';
+import { arenaView } from './arena-view.ts';
 import { toHostError } from './host-errors.ts';
 import type { OpenSockets } from './open-sockets.ts';
 import { QUICK_WRITES, writeQuickly } from './quick-write.ts';
@@ -124,8 +125,7 @@ export class TcpStream implements HostStream {
 
   write(off: number, len: number): boolean {
     assert(!this.writing, 'one write at a time');
-    const { memory } = this.shared.context.arena;
-    const view = Buffer.from(memory.bytes.buffer as ArrayBuffer, memory.bytes.byteOffset + off, len);
+    const view = arenaView(this.shared.context.arena.memory, off, len);
     const isDone = writeQuickly(this.socket, view, this.whenWritten);
     this.writing = !isDone;
     return isDone;
@@ -193,8 +193,7 @@ export class TcpStream implements HostStream {
       this.place = shared.pad;
       this.placeOff = shared.padOff;
     } else if (region.off !== this.placeOff || region.len !== this.place.length) {
-      const { bytes } = shared.context.arena.memory;
-      this.place = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + region.off, region.len);
+      this.place = arenaView(shared.context.arena.memory, region.off, region.len);
       this.placeOff = region.off;
     }
     return this.place;

@@ -16,6 +16,7 @@ import { Budget } from '../base/turn.ts';
 import { Deframer, MAX_STREAM_FRAME, RECEIVE_BUFFER_LEN } from '../link/framing.ts';
 import type { Link, LinkHost, LinkSink, ShowFrame } from '../link/link.ts';
 import { TransmitQueue } from '../link/transmit.ts';
+import { arenaView } from './arena-view.ts';
 import { writeQuickly } from './quick-write.ts';
 import { takeOver } from './take-over.ts';
 import { threadSharing } from './thread-sharing.ts';
@@ -103,10 +104,9 @@ export class QemuStreamLink implements Link {
   flush(): void {
     if (this.attached === null || this.writing || this.reason !== null) return;
     const { queue, host } = this.attached;
-    const { bytes } = host.arena.memory;
     while (queue.next(this.batch)) {
       const { off, len } = this.batch;
-      const batch = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + off, len);
+      const batch = arenaView(host.arena.memory, off, len);
       this.writing = !writeQuickly(this.socket, batch, this.onWriteDone);
       if (this.writing) return;
       // Links are being flushed, so this waits for a turn of its own.
@@ -166,8 +166,7 @@ export class QemuStreamLink implements Link {
     const { readOff, room } = deframer;
     // Mostly the same one: a view costs more than asking.
     if (this.place === null || this.placeOff !== readOff) {
-      const { bytes } = host.arena.memory;
-      this.place = Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + readOff, room);
+      this.place = arenaView(host.arena.memory, readOff, room);
       this.placeOff = readOff;
     }
     return this.place;

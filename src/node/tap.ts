@@ -21,6 +21,7 @@ import { Budget } from '../base/turn.ts';
 import { eachFrame, PREFIX_LEN, RECEIVE_BUFFER_LEN } from '../link/framing.ts';
 import type { Link, LinkHost, LinkLosses, LinkSink, ShowFrame } from '../link/link.ts';
 import { TransmitQueue } from '../link/transmit.ts';
+import { arenaView } from './arena-view.ts';
 import { errnoName } from './libc.ts';
 import {
   EAGAIN,
@@ -124,10 +125,9 @@ export class TapLink implements Link {
     }
     this.readOff = receiveOff;
     this.framesEnd = receiveOff;
-    const { bytes } = host.arena.memory;
-    const address = this.device.libc.addressOf(bytes);
-    const buffer = (): Buffer =>
-      Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + this.readOff + PREFIX_LEN, MAX_READ);
+    const { memory } = host.arena;
+    const address = this.device.libc.addressOf(memory.bytes);
+    const buffer = (): Buffer => arenaView(memory, this.readOff + PREFIX_LEN, MAX_READ);
     try {
       const reading = readingSocket(this.device, { buffer, callback: this.onBytes });
       const budget = new Budget(host.turn, threadSharing);

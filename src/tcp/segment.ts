@@ -27,7 +27,7 @@ export class Segment {
     return (this.flags & flag) !== 0;
   }
 
-  /** Reads the segment at [off, end), which tcp.check() has accepted. */
+  /** Reads the segment at [off, end), whose shape tcp.checkShape() has accepted. */
   read(memory: Memory, off: number, end: number): void {
     const v = memory.view;
     const header = tcp.headerLen(v, off);
