@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { readCaptureFile } from '../src/node/capture-input.ts';
 import type { CaptureDamage, CaptureFrame } from '../src/pcap/frames.ts';
 import { CaptureReader } from '../src/pcap/reader.ts';
+import { median } from './statistics.ts';
 
 const MIB = 1 << 20;
 const FRAME_LEN = 1514;
@@ -123,10 +124,6 @@ function readPieces({ file, pieceLen }: Case, look: Looker['look']): CaptureDama
   const reader = new CaptureReader(look);
   for (let at = 0; at < file.length; at += pieceLen) reader.push(file.subarray(at, at + pieceLen));
   return reader.end();
-}
-
-function median(list: readonly number[]): number {
-  return [...list].sort((a, b) => a - b)[list.length >> 1] ?? Number.NaN;
 }
 
 const dir = mkdtempSync(join(tmpdir(), 'usernet-bench-'));

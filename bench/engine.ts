@@ -18,7 +18,8 @@ import { createNetwork, type Network } from '../src/network/network.ts';
 import { NodeClock } from '../src/node/clock.ts';
 import { NodeRandom } from '../src/node/random.ts';
 
-const BATCH = 262144;
+/** Bytes of what a guest sends at once, and of what it gets in a turn. */
+export const BATCH = 262144;
 
 /** Frames from the guest are put at `incoming` and given by hand; frames to it are counted, the last one stays readable. */
 export class BenchLink implements Link {
@@ -30,8 +31,8 @@ export class BenchLink implements Link {
   framesOut = 0;
   sink!: LinkSink;
   host!: LinkHost;
-  private batch = 0;
-  private used = 0;
+  protected batch = 0;
+  protected used = 0;
 
   attach(sink: LinkSink, host: LinkHost): void {
     const account = new Account();
@@ -131,8 +132,8 @@ export class BenchDatagrams implements HostDatagrams {
 export class BenchHost implements HostNetwork {
   readonly streams: BenchStream[] = [];
   readonly sockets: BenchDatagrams[] = [];
-  private context!: HostContext;
-  private pad = 0;
+  protected context!: HostContext;
+  protected pad = 0;
 
   start(context: HostContext): void {
     this.context = context;

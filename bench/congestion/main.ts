@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import type { Congestion } from '../../src/tcp/congestion.ts';
 import { Cubic } from '../../src/tcp/cubic.ts';
 import { NewReno } from '../../src/tcp/newreno.ts';
+import { median } from '../statistics.ts';
 import { costs } from './cost.ts';
 import { type RunConfig, runFlows } from './run.ts';
 
@@ -25,10 +26,6 @@ for (const [name, part] of Object.entries(parts))
 /** Mbit/s on the wire to bytes per ms. */
 function mbit(rate: number): number {
   return (rate * 1000) / 8;
-}
-
-function median(list: number[]): number {
-  return list.sort((a, b) => a - b)[list.length >> 1]!;
 }
 
 /** Median of the seeds. */

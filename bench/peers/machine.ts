@@ -3,8 +3,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-export { median } from './statistics.ts';
-
 const KEPT_TEXT = 4000;
 const started = new Set<Started>();
 const namespaces = new Set<string>();

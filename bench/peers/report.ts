@@ -1,8 +1,8 @@
 // The tables of a run, and its JSON.
 
+import { median, quantile } from '../statistics.ts';
 import type { Sample } from './rounds.ts';
 import type { Bound, Figure, Row } from './rows.ts';
-import { median, quantile } from './statistics.ts';
 
 const OURS = 'usernet';
 

@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { median } from '../../bench/peers/machine.ts';
+import { median } from '../../bench/statistics.ts';
 import type { FlooderAnswers } from '../floods/flooder.ts';
 import { FLOODS } from '../floods/kinds.ts';
 import type { MachineAnswers } from '../floods/machine.ts';

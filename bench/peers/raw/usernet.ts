@@ -1,22 +1,13 @@
 // Our engine for the raw-frame guest: a link that is this process, and a host that takes and gives everything at once.
 
-import { Account } from '../../../src/base/arena.ts';
 import { Region } from '../../../src/base/region.ts';
-import type {
-  HostContext,
-  HostDatagrams,
-  HostNetwork,
-  HostStream,
-  HostStreamEvents,
-} from '../../../src/host/host-network.ts';
+import type { HostContext, HostStream, HostStreamEvents } from '../../../src/host/host-network.ts';
 import { eachFrame, PREFIX_LEN } from '../../../src/link/framing.ts';
-import type { Link, LinkHost, LinkSink } from '../../../src/link/link.ts';
 import { createNetwork, type Network } from '../../../src/network/network.ts';
 import { NodeClock } from '../../../src/node/clock.ts';
 import { NodeRandom } from '../../../src/node/random.ts';
+import { BATCH, BenchHost, BenchLink } from '../../engine.ts';
 import { PIECE, type RawEngine, type ToGuest } from './engine.ts';
-
-const BATCH = 262144;
 
 export class RawUsernet implements RawEngine {
   readonly name = 'usernet';
@@ -56,54 +47,29 @@ export class RawUsernet implements RawEngine {
   };
 }
 
-/** Hands frames over when the turn flushes, in one piece. */
-class RawLink implements Link {
-  readonly name = 'raw';
-  readonly maxFrame = 65549;
-  incoming = 0;
-  sink!: LinkSink;
-  private host!: LinkHost;
+/** Hands frames over when the turn flushes, in one piece, each with its length in front. */
+class RawLink extends BenchLink {
   private readonly toGuest: ToGuest;
-  private batch = 0;
-  private used = 0;
 
   constructor(toGuest: ToGuest) {
+    super();
     this.toGuest = toGuest;
   }
 
-  attach(sink: LinkSink, host: LinkHost): void {
-    const account = new Account();
-    this.sink = sink;
-    this.host = host;
-    this.incoming = host.arena.take(BATCH, account);
-    this.batch = host.arena.take(BATCH, account);
-  }
-
-  reserve(maxLen: number): number {
+  override reserve(maxLen: number): number {
     if (this.used + PREFIX_LEN + maxLen > BATCH) this.flush();
     return this.batch + this.used + PREFIX_LEN;
   }
 
-  commit(len: number): void {
+  override commit(len: number): void {
     this.host.arena.memory.view.setUint32(this.batch + this.used, len);
-    this.used += PREFIX_LEN + len;
-    this.host.turn.wantFlush(this);
-  }
-
-  send(off: number, len: number): boolean {
-    this.host.arena.memory.copy(this.reserve(len), off, len);
-    this.commit(len);
-    return true;
+    super.commit(PREFIX_LEN + len);
   }
 
   /** The guest only writes down what it has seen and calls nothing back. */
-  flush(): void {
+  override flush(): void {
     this.toGuest(this.host.arena.memory.bytes, this.batch, this.batch + this.used);
-    this.used = 0;
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
+    super.flush();
   }
 }
 
@@ -111,14 +77,16 @@ class RawStream implements HostStream {
   private readonly context: HostContext;
   private readonly events: HostStreamEvents;
   private readonly host: RawHost;
+  private readonly pad: number;
   private readonly region = new Region();
   private isReading = false;
   private hasEnded = false;
 
-  constructor(context: HostContext, events: HostStreamEvents, host: RawHost) {
+  constructor(context: HostContext, events: HostStreamEvents, host: RawHost, pad: number) {
     this.context = context;
     this.events = events;
     this.host = host;
+    this.pad = pad;
     context.clock.soon(() => context.turn.run(() => events.onOpen()));
   }
 
@@ -155,43 +123,16 @@ class RawStream implements HostStream {
     const { region } = this;
     const isReserved = region.len > 0;
     const len = isReserved ? Math.min(region.len, PIECE) : PIECE;
-    if (!this.events.onRead(isReserved ? region.off : this.host.pad, len)) this.isReading = false;
+    if (!this.events.onRead(isReserved ? region.off : this.pad, len)) this.isReading = false;
   };
 }
 
-class RawHost implements HostNetwork {
+class RawHost extends BenchHost {
   newest: RawStream | null = null;
   received = 0;
-  pad = 0;
-  private context!: HostContext;
 
-  start(context: HostContext): void {
-    this.context = context;
-    this.pad = context.arena.take(PIECE, new Account());
-  }
-
-  connectTcp(_to: unknown, events: HostStreamEvents): HostStream {
-    this.newest = new RawStream(this.context, events, this);
+  override connectTcp(_to: unknown, events: HostStreamEvents): HostStream {
+    this.newest = new RawStream(this.context, events, this, this.pad);
     return this.newest;
-  }
-
-  openUdp(): HostDatagrams {
-    return { send: () => true, close: () => {} };
-  }
-
-  listenTcp(): Promise<never> {
-    return Promise.reject(new Error('no listeners here'));
-  }
-
-  bindUdp(): Promise<never> {
-    return Promise.reject(new Error('no listeners here'));
-  }
-
-  resolvers(): readonly [] {
-    return [];
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
   }
 }
