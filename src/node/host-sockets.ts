@@ -28,6 +28,7 @@ import { UdpSocket } from './host-udp.ts';
 import { OpenSockets } from './open-sockets.ts';
 import { NodeRandom } from './random.ts';
 import { Resolvers } from './resolvers.ts';
+import { SCRATCH_LEN, SendScratch } from './send-scratch.ts';
 import { takeOverWorks } from './take-over.ts';
 
 type OnAccept = (stream: HostStream, from: Endpoint) => HostStreamEvents | null;
@@ -58,15 +59,15 @@ export class NodeHost implements HostNetwork {
     this.descriptors = options.descriptors ?? processDescriptors;
   }
 
-  /** Throws when the arena has no room for the landing pad. */
+  /** Throws when the arena has no room for what is read to and sent from. */
   start(context: HostContext): void {
     assert(this.tcp === null, 'a host is started once');
-    const padOff = context.arena.take(PAD_LEN, this.account);
-    if (padOff < 0) throw new Error('the arena has no room for the landing pad');
+    const padOff = context.arena.take(PAD_LEN + SCRATCH_LEN, this.account);
+    if (padOff < 0) throw new Error('the arena has no room for what the host reads to and sends from');
     const pad = arenaView(context.arena.memory, padOff, PAD_LEN);
     const { descriptors } = this;
     const random = this.options.random ?? new NodeRandom();
-    const scratch = Buffer.allocUnsafeSlow(PAD_LEN);
+    const scratch = new SendScratch(context.arena.memory, padOff + PAD_LEN);
     this.tcp = { context, padOff, pad, streams: new OpenSockets(descriptors) };
     this.udp = { context, random, sockets: new OpenSockets(descriptors), scratch };
     this.listeners = new OpenSockets(descriptors);
@@ -173,7 +174,7 @@ export class NodeHost implements HostNetwork {
     for (const socket of udp.sockets.all) socket.close();
     await Promise.all([listeners.empty(), tcp.streams.empty(), udp.sockets.empty()]);
     // Nothing reads or writes the arena any more.
-    tcp.context.arena.give(tcp.padOff, PAD_LEN, this.account);
+    tcp.context.arena.give(tcp.padOff, PAD_LEN + SCRATCH_LEN, this.account);
   }
 
   private started(): TcpShared {

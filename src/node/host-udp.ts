@@ -5,10 +5,9 @@
 // sockets only; at the second remote it is disconnected and stays so. With a `lookup` that answers at once, dgram binds,
 // connects and sends in the call itself; should a Node not, what is sent meanwhile waits, up to QUEUE_LEN datagrams.
 //
-// Datagrams are sent from a scratch buffer. Where the kernel did not take one at once (an address that nobody has keeps
-// its datagrams in the kernel until ARP gives up), libuv still reads from it, so that buffer is left to it and the
-// next datagram gets another. What comes behind such a one is copied to a buffer of its own size, or a guest's one-byte
-// datagrams would each hold 64 KiB. The queue is bounded in bytes and in datagrams.
+// Datagrams are sent from send-scratch.ts. Where the kernel did not take one at once (an address that nobody has keeps its
+// datagrams in the kernel until ARP gives up), libuv still reads from there, and what comes behind it is copied to a buffer
+// of its own. The queue is bounded in bytes and in datagrams.
 
 import type { RemoteInfo, Socket } from 'node:dgram';
 import { createSocket } from 'node:dgram';
@@ -20,13 +19,13 @@ import type { HostContext, HostDatagramEvents, HostDatagrams, HostError } from '
 import { HostBindError } from '../host/host-network.ts';
 import { errorCode, toHostError } from './host-errors.ts';
 import type { OpenSockets } from './open-sockets.ts';
+import { copyOf, type SendScratch } from './send-scratch.ts';
 
 /** Bytes that libuv may hold for one socket before send() says no. */
 const SEND_QUEUE_LIMIT = 262144;
 const SEND_QUEUE_DATAGRAMS = 256;
 /** Datagrams that wait for a socket to be bound. */
 const QUEUE_LEN = 64;
-const SCRATCH_LEN = 65536;
 /** A burst must not be lost while a turn runs. The kernel gives as much of it as the system allows. */
 const RECEIVE_BUFFER = 2 << 20;
 /** Where Linux has its own ephemeral ports: no service is expected there. */
@@ -49,7 +48,7 @@ export interface UdpShared {
   readonly context: HostContext;
   readonly random: Random;
   readonly sockets: OpenSockets<UdpSocket>;
-  scratch: Buffer;
+  readonly scratch: SendScratch;
 }
 
 type LookupDone = (error: Error | null, address: string, family: number) => void;
@@ -123,20 +122,20 @@ export class UdpSocket implements HostDatagrams {
     if (this.socket === null && !this.open(to)) return true;
     // One socket speaks one family; a guest behind IPv4 never asks for the other.
     if (isIpv4(to.addr) !== this.isV4 || this.socket === null) return false;
-    const { bytes } = this.shared.context.arena.memory;
     if (!this.bound) {
       if (this.queue.length >= QUEUE_LEN) return false;
-      this.queue.push({ data: Buffer.from(bytes.subarray(off, off + len)), to });
+      this.queue.push({ data: copyOf(this.shared.context.arena.memory, off, len), to });
       return true;
     }
     // Only what is sent here can wait: where nothing did after the last one, nothing does now.
     if (this.waiting > 0) this.waiting = this.socket.getSendQueueCount();
     if (this.waiting > 0) return this.sendBehind(this.socket, off, len, to);
     const { scratch } = this.shared;
-    scratch.set(bytes.subarray(off, off + len));
-    this.sendNow(scratch.subarray(0, len), to);
-    this.waiting = this.socket?.getSendQueueCount() ?? 0;
-    if (this.waiting > 0) this.shared.scratch = Buffer.allocUnsafeSlow(SCRATCH_LEN);
+    const data = scratch.copy(off, len);
+    this.sendNow(data, to);
+    const { socket } = this;
+    this.waiting = socket?.getSendQueueCount() ?? 0;
+    if (this.waiting > 0 && socket !== null) scratch.hold(data, socket);
     return true;
   }
 
@@ -151,8 +150,7 @@ export class UdpSocket implements HostDatagrams {
   private sendBehind(socket: Socket, off: number, len: number, to: Endpoint): boolean {
     if (this.waiting >= SEND_QUEUE_DATAGRAMS || socket.getSendQueueSize() + len > SEND_QUEUE_LIMIT)
       return false;
-    const { bytes } = this.shared.context.arena.memory;
-    this.sendNow(Buffer.from(bytes.subarray(off, off + len)), to);
+    this.sendNow(copyOf(this.shared.context.arena.memory, off, len), to);
     return true;
   }
 

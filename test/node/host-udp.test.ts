@@ -186,7 +186,9 @@ describe('UDP through Node: one socket of a flow', () => {
     expect(kept.map((data) => data.toString()).join('')).toBe(
       Array.from({ length: 256 }, (_, i) => String.fromCharCode(65 + (i % 26))).join(''),
     );
-    const memory = new Set(kept.map((data) => data.buffer));
+    // The first lies in the arena, where all that is sent does; what comes behind it, in memory of its own.
+    const memory = new Set(kept.slice(1).map((data) => data.buffer));
+    expect(memory.has(kept[0]!.buffer)).toBe(false);
     let bytes = 0;
     for (const buffer of memory) bytes += buffer.byteLength;
     expect(bytes).toBeLessThan(4 * 65536);
