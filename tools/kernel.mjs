@@ -1,4 +1,4 @@
-// Compiles src/kernel/sum.ts with AssemblyScript and writes src/base/kernel-bytes.ts. `--print` prints instead:
+// Compiles src/kernel/ with AssemblyScript and writes src/base/kernel-bytes.ts. `--print` prints instead:
 // the test that holds the committed bytes against the source compares that.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,9 +8,9 @@ import asc from 'assemblyscript/asc';
 const root = resolve(import.meta.dirname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'usernet-kernel-'));
 try {
-  const wasm = join(folder, 'sum.wasm');
+  const wasm = join(folder, 'kernel.wasm');
   const { error, stderr } = await asc.main([
-    join(root, 'src/kernel/sum.ts'),
+    join(root, 'src/kernel/kernel.ts'),
     ...['-o', wasm, '-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--enable', 'simd'],
     ...['--initialMemory', '1', '--use', 'abort='],
   ]);
@@ -18,7 +18,7 @@ try {
   const hex = readFileSync(wasm).toString('hex');
   const lines = hex.match(/.{1,100}/g).map((line) => `  '${line}' +`);
   const text = [
-    '// Made by `npm run kernel` from src/kernel/sum.ts; test/base/kernel.test.ts compares the two. Do not edit.',
+    '// Made by `npm run kernel` from src/kernel; test/base/kernel.test.ts compares the two. Do not edit.',
     '',
     '/** The compiled kernel, a WebAssembly module in hexadecimal. */',
     'export const KERNEL_HEX =',

@@ -149,8 +149,8 @@ class Counters {
     this.counts = new Float64Array(names.length);
   }
 
-  count(code: number): void {
-    this.counts[code]! += 1;
+  count(code: number, times = 1): void {
+    this.counts[code]! += times;
   }
 
   get(code: number): number {
@@ -176,6 +176,11 @@ export class DropCounters {
   /** The verdict on one frame; Drop.None counts the frames that were accepted. */
   verdict(drop: Drop): void {
     this.drops.count(drop);
+  }
+
+  /** The verdict Drop.None on `frames` at once. */
+  accept(frames: number): void {
+    this.drops.count(Drop.None, frames);
   }
 
   /** Frames that reached what they were for. */

@@ -8,6 +8,12 @@ export interface FrameOut {
   reserve(maxLen: number): number;
   /** Sends the frame built there, `len` bytes of it. */
   commit(len: number): void;
+  /**
+   * Room for up to `count` more frames of `len` bytes right behind the one of as many that was committed last, with QEMU's
+   * prefix before each: how many there is room for. They count as sent, and whoever asked writes them, prefixes included,
+   * before it does anything else. Where there is no such thing, frames go one by one.
+   */
+  extend?(len: number, count: number): number;
 }
 
 /** One guest's port. */

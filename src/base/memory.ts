@@ -7,7 +7,27 @@ import { KERNEL_HEX } from './kernel-bytes.ts';
 /** Wasm pages are 64 KiB. */
 const PAGE = 65536;
 
-interface KernelExports {
+/** What the kernel does with whole trains of frames: see src/kernel/train.ts, which says what a train is. */
+export interface TrainKernel {
+  /** Returns where the first frame begins, its prefix, that was not taken. */
+  takeTrain(
+    first: number,
+    at: number,
+    end: number,
+    next: number,
+    tsRecent: number,
+    to: number,
+    room: number,
+    most: number,
+  ): number;
+  /** Of the last takeTrain(): how many frames, the bytes of their payloads, and of the last one's. */
+  framesTaken(): number;
+  bytesTaken(): number;
+  lastTaken(): number;
+  makeTrain(first: number, len: number, header: number, src: number, count: number): void;
+}
+
+interface Sums {
   sum(off: number, len: number): number;
   copySum(dst: number, src: number, len: number): number;
 }
@@ -29,14 +49,17 @@ export class Memory {
   readonly sum: (off: number, len: number) => number;
   /** Copies [src, src+len) to dst, which must not overlap it, and returns sum(src, len). */
   readonly copySum: (dst: number, src: number, len: number) => number;
+  /** null without WebAssembly: there frames go one by one. */
+  readonly trains: TrainKernel | null;
 
-  constructor(bytes: Uint8Array, kernel: KernelExports | null) {
+  constructor(bytes: Uint8Array, sums: Sums | null, trains: TrainKernel | null = null) {
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const { view } = this;
-    this.sum = kernel?.sum ?? ((off, len) => sumWords(view, off, len));
+    this.trains = trains;
+    this.sum = sums?.sum ?? ((off, len) => sumWords(view, off, len));
     this.copySum =
-      kernel?.copySum ??
+      sums?.copySum ??
       ((dst, src, len) => {
         bytes.copyWithin(dst, src, src + len);
         return sumWords(view, src, len);
@@ -68,7 +91,8 @@ export function createMemory(size: number, makeView: ViewMaker, kernel: 'wasm' |
   const pages = size / PAGE;
   const memory = new wasm.Memory({ initial: pages, maximum: pages });
   const instance = new wasm.Instance(module, { env: { memory } });
-  return new Memory(makeView(memory.buffer), instance.exports as KernelExports);
+  const compiled = instance.exports as Sums & TrainKernel;
+  return new Memory(makeView(memory.buffer), compiled, compiled);
 }
 
 /** null where the kernel is refused: by a page's Content-Security-Policy, by an engine without SIMD. */

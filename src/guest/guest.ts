@@ -241,6 +241,12 @@ export class EmbeddedGuest implements LinkSink, SocketOwner, UdpOwner {
     return this.link.reserve(maxLen);
   }
 
+  extend(len: number, count: number): number {
+    const fit = this.link.extend?.(len, count) ?? 0;
+    this.framesOut += fit;
+    return fit;
+  }
+
   commit(len: number): void {
     this.framesOut++;
     this.link.commit(len);

@@ -247,6 +247,10 @@ export class GuestSocket implements TcpUser, SegmentOut, Egress {
     if (this.route !== null) this.output.commit(this.route, Protocol.Tcp, len);
   }
 
+  repeat(header: number, len: number, src: number, count: number): number {
+    return this.route === null ? 0 : this.output.repeat(this.route, header, len, src, count);
+  }
+
   // TcpUser
 
   onEstablished(): void {

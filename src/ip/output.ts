@@ -7,6 +7,8 @@ import * as ethernet from '../wire/ethernet.ts';
 import * as ipv4 from '../wire/ipv4.ts';
 
 const HEADERS = ethernet.HEADER_LEN + ipv4.MIN_HEADER_LEN;
+/** Of a train: the kernel copies headers by 16 bytes. */
+const LEAST_TEXT = 16;
 
 /** The way to one guest, from one of our addresses: everything that is the same in each of its frames. */
 export class Route {
@@ -34,6 +36,35 @@ export class Route {
     this.dstHi = to.hi;
     this.dstLo = to.lo;
     this.dst = dst;
+  }
+}
+
+/** The way of one connection's segments: tcp's SegmentOut. */
+export class TcpRoute extends Route {
+  private readonly output: Ipv4Output;
+
+  constructor(
+    output: Ipv4Output,
+    out: FrameOut,
+    from: { readonly hi: number; readonly lo: number },
+    src: number,
+    to: { readonly hi: number; readonly lo: number },
+    dst: number,
+  ) {
+    super(out, from, src, to, dst);
+    this.output = output;
+  }
+
+  reserve(len: number): number {
+    return this.output.reserve(this, len);
+  }
+
+  commit(len: number): void {
+    this.output.commit(this, ipv4.Protocol.Tcp, len);
+  }
+
+  repeat(header: number, len: number, src: number, count: number): number {
+    return this.output.repeat(this, header, len, src, count);
   }
 }
 
@@ -65,6 +96,22 @@ export class Ipv4Output {
     this.ident = (this.ident + 1) & 0xffff;
     ipv4.write(v, this.frame + ethernet.HEADER_LEN, len, this.ident, proto, route.src, route.dst);
     route.out.commit(HEADERS + len);
+  }
+
+  /**
+   * Behind the packet that was committed last, a segment of TCP with `header` bytes of header and `len` of text, come up to
+   * `count` more of the same stream: their text is at `src`, one behind the other. How many went; 0 where that cannot
+   * be, and they go one by one.
+   */
+  repeat(route: Route, header: number, len: number, src: number, count: number): number {
+    const { trains } = this.arena.memory;
+    if (trains === null || len < LEAST_TEXT || route.out.extend === undefined) return 0;
+    const frameLen = HEADERS + header + len;
+    const fit = route.out.extend(frameLen, count);
+    if (fit === 0) return 0;
+    trains.makeTrain(this.frame, frameLen, HEADERS + header, src, fit);
+    this.ident = (this.ident + fit) & 0xffff;
+    return fit;
   }
 
   /** Sends the payload at [off, off+len), too long for one packet, in fragments. False: not all of it went. */

@@ -10,6 +10,7 @@
 // before they have been passed on.
 
 import { assert } from '../base/assert.ts';
+import type { FrameRun } from '../base/frame-run.ts';
 import type { Memory } from '../base/memory.ts';
 import type { Budget } from '../base/turn.ts';
 
@@ -22,9 +23,10 @@ export const MAX_STREAM_FRAME = 69632;
 /** The receive buffer of a stream link in bytes. */
 export const RECEIVE_BUFFER_LEN = 262144;
 
-/** Takes each frame; the bytes are lent for the call. */
+/** Takes each frame; the bytes are lent for the call. See LinkSink. */
 export interface FrameSink {
   onFrame(off: number, len: number): void;
+  onFrames?(frames: FrameRun): void;
 }
 
 /** Calls `show` for each frame of [off, end), prefix and frame one after the other. */
@@ -57,6 +59,7 @@ export class Deframer {
   private passedFrom: number;
   private passedTo: number;
   private stopped = false;
+  private readonly run = { at: 0, end: 0, most: 0 };
 
   /** The buffer is [off, off+size) of `memory`, lent for as long as the deframer is used. */
   constructor(memory: Memory, off: number, size: number, sink: FrameSink, budget: Budget) {
@@ -146,8 +149,19 @@ export class Deframer {
       this.start = frame + len;
       this.passedTo = this.start;
       this.sink.onFrame(frame, len);
+      if (this.sink.onFrames !== undefined && this.end - this.start > PREFIX_LEN) this.offerRest();
     }
     return true;
+  }
+
+  private offerRest(): void {
+    const { run } = this;
+    run.at = this.start;
+    run.end = this.end;
+    run.most = Math.max(0, this.budget.left);
+    this.sink.onFrames?.(run);
+    this.start = run.at;
+    this.passedTo = run.at;
   }
 
   /** Is there enough room behind the frame that is not complete yet? */

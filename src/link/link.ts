@@ -4,6 +4,7 @@
 import type { Arena } from '../base/arena.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Drop } from '../base/drop.ts';
+import type { FrameRun } from '../base/frame-run.ts';
 import type { Memory } from '../base/memory.ts';
 import type { Timers } from '../base/timers.ts';
 import type { Flushable, Turn } from '../base/turn.ts';
@@ -20,6 +21,12 @@ export interface LinkSink {
    * for later and has no verdict yet.
    */
   onFrame(off: number, len: number): Drop;
+
+  /**
+   * Offers the frames behind the one that onFrame() has just been called with: takes as many as are another of the same,
+   * without a call for each. Their verdict is Drop.None. Lent as there. Who does not have this, or takes none, gets them one by one.
+   */
+  onFrames?(frames: FrameRun): void;
 
   /** There is room again after reserve() or send() said no. Called inside a turn's ingress. */
   onLinkWritable(): void;
@@ -69,6 +76,13 @@ export interface Link extends Flushable {
 
   /** Queues the reserved frame, `len` bytes of it, and asks the turn to flush. Never calls the sink. */
   commit(len: number): void;
+
+  /**
+   * Queues up to `count` more frames of `len` bytes right behind the one of as many that was committed last, QEMU's prefix
+   * before each: as many as fit there. The caller writes them, prefixes included, before it does anything else. For
+   * links that keep their frames so; for others they are reserved one by one.
+   */
+  extend?(len: number, count: number): number;
 
   /** Queues a copy of the frame at [off, off+len). False when the queue is full. Never calls the sink. */
   send(off: number, len: number): boolean;

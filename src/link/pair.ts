@@ -63,6 +63,7 @@ class PairEnd implements Link {
   private landing = -1;
   private budget: Budget | null = null;
   private readonly account = new Account();
+  private readonly run = { at: 0, end: 0, most: 0 };
 
   constructor(name: string, maxFrame: number) {
     this.name = name;
@@ -93,6 +94,10 @@ class PairEnd implements Link {
     if (this.queue === null || this.closed) return;
     this.queue.commit(len);
     this.host!.turn.wantFlush(this);
+  }
+
+  extend(len: number, count: number): number {
+    return this.queue === null || this.closed ? 0 : this.queue.extend(len, count);
   }
 
   send(off: number, len: number): boolean {
@@ -173,12 +178,14 @@ class PairEnd implements Link {
     const { memory } = this.host!.arena;
     const { batch } = this;
     let shift = 0;
+    let span = Math.min(batch.len, bytes);
     if (this.landing >= 0) {
-      const span = spanOf(from, batch, bytes, this.budget!.left);
+      span = spanOf(from, batch, bytes, this.budget!.left);
       memory.bytes.set(from.bytes.subarray(batch.off, batch.off + span), this.landing);
       shift = this.landing - batch.off;
     }
     const { len: before } = batch;
+    const end = batch.off + shift + span;
     while (batch.len > 0 && before - batch.len < bytes && this.budget!.takeFrame()) {
       const len = from.view.getUint32(batch.off);
       const frame = batch.off + PREFIX_LEN;
@@ -186,7 +193,21 @@ class PairEnd implements Link {
       batch.len -= PREFIX_LEN + len;
       this.sink?.onFrame(frame + shift, len);
       if (this.closed) return;
+      this.offerRest(shift, end);
     }
+  }
+
+  /** The frames behind, up to `end` in our own memory, `shift` from where they lie in the batch. */
+  private offerRest(shift: number, end: number): void {
+    const { batch, run } = this;
+    if (this.sink?.onFrames === undefined || batch.off + shift >= end) return;
+    run.at = batch.off + shift;
+    run.end = end;
+    run.most = Math.max(0, this.budget!.left);
+    this.sink.onFrames(run);
+    const taken = run.at - shift - batch.off;
+    batch.off += taken;
+    batch.len -= taken;
   }
 
   /** Tells the sink in a turn of its own that there is room again. */

@@ -78,6 +78,17 @@ export class TransmitQueue {
     this.frame = -1;
   }
 
+  /** See Link.extend. */
+  extend(len: number, count: number): number {
+    const at = this.filling;
+    const used = this.lens[at]!;
+    // The one that was committed last lies in it.
+    assert(used >= PREFIX_LEN + len, 'more frames come behind one that is there');
+    const fit = Math.min(count, Math.floor((BATCH_LEN - used) / (PREFIX_LEN + len)));
+    this.lens[at] = used + fit * (PREFIX_LEN + len);
+    return fit;
+  }
+
   /** See Link.send. */
   send(off: number, len: number): boolean {
     const to = this.reserve(len);

@@ -6,7 +6,7 @@ import { Loss } from '../base/drop.ts';
 import type { GuestPort } from '../base/guest-port.ts';
 import { randomBelow } from '../base/random.ts';
 import { Work } from '../base/turn.ts';
-import type { Route } from '../ip/output.ts';
+import type { TcpRoute } from '../ip/output.ts';
 import type { Packet } from '../ip/packet.ts';
 import { seqMax } from '../tcp/seq.ts';
 import { Guest, type NatContext } from './context.ts';
@@ -97,7 +97,7 @@ export class Flows {
   openTcp(
     ingress: number,
     key: Int32Array,
-    ends: { guest: Endpoint; remote: Endpoint; route: Route },
+    ends: { guest: Endpoint; remote: Endpoint; route: TcpRoute },
     now: Ms,
     used: number | null = null,
   ): TcpFlow {

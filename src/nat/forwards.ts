@@ -20,7 +20,7 @@ import type {
   HostStreamEvents,
 } from '../host/host-network.ts';
 import type { Neighbour } from '../ip/neighbours.ts';
-import { Route } from '../ip/output.ts';
+import { Route, TcpRoute } from '../ip/output.ts';
 import type { Packet } from '../ip/packet.ts';
 import { sendUdp } from '../ip/udp-ports.ts';
 import { Protocol } from '../wire/ipv4.ts';
@@ -154,7 +154,8 @@ export class Forwards implements UdpForwards {
     const { now } = context.turn;
     const guest = { addr: ipv4Addr(settings.guestAddress), port: settings.guestPort };
     const remote = { addr: ipv4Addr(address), port: clientPort };
-    const route = new Route(
+    const route = new TcpRoute(
+      context.output,
       port,
       context.addresses.macOf(address),
       address,

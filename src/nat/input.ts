@@ -5,7 +5,7 @@ import type { Ms } from '../base/clock.ts';
 import { Drop, Loss } from '../base/drop.ts';
 import { Work } from '../base/turn.ts';
 import type { HostStream, HostStreamEvents } from '../host/host-network.ts';
-import { Route } from '../ip/output.ts';
+import { TcpRoute } from '../ip/output.ts';
 import type { Packet } from '../ip/packet.ts';
 import type { UdpPeer, UdpPorts } from '../ip/udp-ports.ts';
 import { segmentArrives } from '../tcp/input.ts';
@@ -24,6 +24,8 @@ import type { NatContext } from './context.ts';
 import { KEY_WORDS, setKey } from './flow-table.ts';
 import { Flows } from './flows.ts';
 import type { TcpFlow } from './tcp-flow.ts';
+import { Train } from './train.ts';
+import type { UdpFlow } from './udp-flow.ts';
 
 /** A service of the gateway that takes connections. */
 export type TcpService = (events: HostStreamEvents, from: UdpPeer) => HostStream;
@@ -36,6 +38,7 @@ export interface UdpForwards {
 
 export class NatInput {
   readonly flows: Flows;
+  readonly train: Train;
   /** Set when there are UDP forwards. */
   udpForwards: UdpForwards | null = null;
   private readonly context: NatContext;
@@ -44,11 +47,13 @@ export class NatInput {
   private readonly tcpServices = new Map<number, TcpService>();
   private readonly segment = new Segment();
   private readonly key = new Int32Array(KEY_WORDS);
+  private readonly datagram = new LastDatagram();
 
   constructor(context: NatContext, udpPorts: UdpPorts) {
     this.context = context;
     this.udpPorts = udpPorts;
     this.flows = new Flows(context);
+    this.train = new Train(context.arena, context.turn);
   }
 
   /** False when the port is taken. */
@@ -70,7 +75,10 @@ export class NatInput {
     this.segment.read(memory, p.l4, p.end);
     const flow = this.flows.tcp.find(this.key);
     const quick = flow === undefined ? null : takePredicted(flow.tcb, this.segment, p.l4, len, pseudo, now);
-    if (quick !== null) return quick;
+    if (quick !== null) {
+      if (quick === Drop.None) this.train.begin(flow!.tcb, p);
+      return quick;
+    }
     const bad = tcp.checkSum(memory, p.l4, len, pseudo);
     if (bad !== Drop.None) return bad;
     if (flow === undefined) return this.withoutFlow(p, now);
@@ -91,6 +99,11 @@ export class NatInput {
     const to = udp.dstPort(v, p.l4);
     const off = p.l4 + udp.HEADER_LEN;
     const len = udp.payloadLen(v, p.l4);
+    const before = this.datagram.flowOf(p, from, to, context.turn.count);
+    if (before !== null) {
+      context.turn.spend(Work.Datagram);
+      return before.send(p.dst, to, off, len, now);
+    }
     if (context.addresses.isOwn(p.dst) || context.addresses.isBroadcast(p.dst)) {
       const verdict = this.udpPorts.deliver(p, now);
       if (verdict !== Drop.UdpNoService || context.addresses.isBroadcast(p.dst)) return verdict;
@@ -110,6 +123,7 @@ export class NatInput {
       flow ??= this.flows.openUdp(p, this.key, from, to) ?? undefined;
       if (flow === undefined) return Drop.NetworkClosed;
     }
+    this.datagram.remember(flow, p, from, to, context.turn.count);
     return flow.send(p.dst, to, off, len, now);
   }
 
@@ -184,14 +198,49 @@ export class NatInput {
     context.tcp.counters.resetsOut++;
   }
 
-  private routeBack(p: Packet): Route {
+  private routeBack(p: Packet): TcpRoute {
     const port = this.context.ports.port(p.ingress) ?? NOWHERE;
-    return new Route(port, this.context.addresses.macOf(p.dst), p.dst, { hi: p.macHi, lo: p.macLo }, p.src);
+    const { output, addresses } = this.context;
+    const mac = { hi: p.macHi, lo: p.macLo };
+    return new TcpRoute(output, port, addresses.macOf(p.dst), p.dst, mac, p.src);
   }
 
   private peerOf(p: Packet): UdpPeer {
     const port = tcp.srcPort(this.context.arena.memory.view, p.l4);
     return { addr: ipv4Addr(p.src), port, mac: { hi: p.macHi, lo: p.macLo }, ingress: p.ingress };
+  }
+}
+
+/** Of a burst of datagrams, in one turn, the second goes where the first did: nothing else has to be asked. */
+class LastDatagram {
+  private flow: UdpFlow | null = null;
+  private turnCount = -1;
+  private ingress = 0;
+  private src = 0;
+  private dst = 0;
+  private from = 0;
+  private to = 0;
+
+  remember(flow: UdpFlow, p: Packet, from: number, to: number, turnCount: number): void {
+    this.flow = flow;
+    this.turnCount = turnCount;
+    this.ingress = p.ingress;
+    this.src = p.src;
+    this.dst = p.dst;
+    this.from = from;
+    this.to = to;
+  }
+
+  /** The flow of the one that was remembered, if that came in this turn from and to the same as `p`; else null. */
+  flowOf(p: Packet, from: number, to: number, turnCount: number): UdpFlow | null {
+    const same =
+      this.turnCount === turnCount &&
+      this.from === from &&
+      this.to === to &&
+      this.src === p.src &&
+      this.dst === p.dst &&
+      this.ingress === p.ingress;
+    return same && this.flow?.isEnded === false ? this.flow : null;
   }
 }
 

@@ -19,9 +19,9 @@ import { Region } from '../base/region.ts';
 import { type Timer, timerOf } from '../base/timers.ts';
 import type { Egress } from '../base/turn.ts';
 import type { HostError, HostStream, HostStreamEvents } from '../host/host-network.ts';
-import type { Route } from '../ip/output.ts';
+import type { TcpRoute } from '../ip/output.ts';
 import { output } from '../tcp/output.ts';
-import { type CloseReason, type SegmentOut, Tcb, type TcbInit, type TcpUser } from '../tcp/tcb.ts';
+import { type CloseReason, Tcb, type TcbInit, type TcpUser } from '../tcp/tcb.ts';
 import * as user from '../tcp/user.ts';
 import { pseudoSumIpv4 } from '../wire/checksum.ts';
 import { Protocol } from '../wire/ipv4.ts';
@@ -47,11 +47,11 @@ export interface TcpFlowOwner {
 const region = new Region();
 const fireTimer = (_: Ms, flow: TcpFlow): void => flow.onTimer();
 
-export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEvents {
+export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
   readonly kind = 'tcp';
   readonly id: number;
   readonly ingress: number;
-  readonly route: Route;
+  readonly route: TcpRoute;
   readonly tcb: Tcb;
   bytesToHost = 0;
   private readonly openedAt: Ms;
@@ -80,7 +80,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     owner: TcpFlowOwner,
     peer: Guest,
     id: number,
-    ends: { guest: Endpoint; remote: Endpoint; route: Route },
+    ends: { guest: Endpoint; remote: Endpoint; route: TcpRoute },
     init: Pick<TcbInit, 'iss' | 'tsOffset'>,
   ) {
     this.context = context;
@@ -90,7 +90,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     this.route = ends.route;
     this.ingress = peer.port.id;
     this.openedAt = context.turn.now;
-    this.tcb = new Tcb(context.tcp, this, this, peer.account, {
+    this.tcb = new Tcb(context.tcp, this, ends.route, peer.account, {
       ownPort: ends.remote.port,
       peerPort: ends.guest.port,
       pseudoSum: pseudoSumIpv4(ends.route.src, ends.route.dst, Protocol.Tcp),
@@ -193,16 +193,6 @@ export class TcpFlow implements Flow, Egress, TcpUser, SegmentOut, HostStreamEve
     output(this.tcb, now);
     if (this.tcb.linkBlocked) this.peer.blocked.add(this);
     if (this.tcb.state === 'TIME-WAIT') this.peer.timeWait.add(this);
-  }
-
-  // SegmentOut
-
-  reserve(len: number): number {
-    return this.context.output.reserve(this.route, len);
-  }
-
-  commit(len: number): void {
-    this.context.output.commit(this.route, Protocol.Tcp, len);
   }
 
   // TcpUser

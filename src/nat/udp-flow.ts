@@ -99,6 +99,10 @@ export class UdpFlow implements Flow, HostDatagramEvents {
     return udpFlowStats(this, { openedAt, lastActiveAt, remotes: remotes.size }, now);
   }
 
+  get isEnded(): boolean {
+    return this.ended;
+  }
+
   /** Does the flow know `address` and `port` already? Else policy has to be asked. */
   knows(address: number, port: number): boolean {
     return this.last?.port === port && this.last.address === address

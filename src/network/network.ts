@@ -97,6 +97,8 @@ export class Network {
       { arena, turn, clock, timers, drops, macLimit: settings.limits.macs },
       {
         owns: (hi, lo) => addresses.ownsMac(hi, lo),
+        endRun: () => this.nat.train.end(),
+        onFrames: (frames, ingress) => this.nat.train.take(frames, ingress),
         onFrame: (off, len, ingress, now) => card.input!.onFrame(off, len, ingress, now),
       },
       {

@@ -89,6 +89,10 @@ export class QemuStreamLink implements Link {
     return this.attached === null || this.reason !== null ? -1 : this.attached.queue.reserve(maxLen);
   }
 
+  extend(len: number, count: number): number {
+    return this.attached === null || this.reason !== null ? 0 : this.attached.queue.extend(len, count);
+  }
+
   commit(len: number): void {
     if (this.attached === null || this.reason !== null) return;
     this.attached.queue.commit(len);

@@ -147,6 +147,10 @@ export class TapLink implements Link {
     return this.isUp ? this.attached!.queue.reserve(maxLen) : -1;
   }
 
+  extend(len: number, count: number): number {
+    return this.isUp ? this.attached!.queue.extend(len, count) : 0;
+  }
+
   commit(len: number): void {
     if (!this.isUp) return;
     this.attached!.queue.commit(len);

@@ -12,10 +12,12 @@
 import { Account, type Arena } from '../base/arena.ts';
 import type { Clock, Ms } from '../base/clock.ts';
 import { Drop, type DropCounters, Loss } from '../base/drop.ts';
+import type { FrameRun } from '../base/frame-run.ts';
 import type { GuestPort, GuestPorts } from '../base/guest-port.ts';
 import type { Timers } from '../base/timers.ts';
 import { TokenBucket } from '../base/token-bucket.ts';
 import { type Turn, Work } from '../base/turn.ts';
+import { PREFIX_LEN } from '../link/framing.ts';
 import type { Link, LinkSink } from '../link/link.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import { MacTable } from './mac-table.ts';
@@ -24,6 +26,10 @@ import { MacTable } from './mac-table.ts';
 export interface GatewayInput {
   /** Is this one of the gateway's MACs? */
   owns(hi: number, lo: number): boolean;
+  /** A frame comes, whoever it is for: the run of the one before is over. */
+  endRun(): void;
+  /** Takes what is another of the same as the frame before, and the gateway's too; how many frames. See LinkSink.onFrames. */
+  onFrames(frames: FrameRun, ingress: number): number;
   /** A frame for the gateway or for a group, from port `ingress`; at least an Ethernet header. Lent for the call. */
   onFrame(off: number, len: number, ingress: number, now: Ms): Drop;
 }
@@ -71,6 +77,13 @@ export class Port implements LinkSink, GuestPort {
     return this.hub.onFrame(this, off, len);
   }
 
+  onFrames(frames: FrameRun): void {
+    const { at } = frames;
+    const count = this.hub.onFrames(this, frames);
+    this.framesIn += count;
+    this.bytesIn += frames.at - at - count * PREFIX_LEN;
+  }
+
   onLinkWritable(): void {
     this.hub.onWritable(this);
   }
@@ -98,6 +111,14 @@ export class Port implements LinkSink, GuestPort {
     this.framesOut++;
     this.bytesOut += total;
     this.link.commit(total);
+  }
+
+  /** See Link.extend. */
+  extend(len: number, count: number): number {
+    const fit = this.up ? (this.link.extend?.(len, count) ?? 0) : 0;
+    this.framesOut += fit;
+    this.bytesOut += fit * len;
+    return fit;
   }
 
   /** Sends a copy of the frame at [off, off+len): the one copy between two guests. */
@@ -169,10 +190,22 @@ export class Switch implements GuestPorts {
   }
 
   onFrame(from: Port, off: number, len: number): Drop {
+    this.gateway.endRun();
     const verdict = from.up ? this.judge(from, off, len) : Drop.NetworkClosed;
     if (verdict !== Drop.None) this.parts.turn.spend(Work.Step);
     this.parts.drops.verdict(verdict);
     return verdict;
+  }
+
+  /** As many verdicts of Drop.None as frames are taken: the number. */
+  onFrames(from: Port, frames: FrameRun): number {
+    if (!from.up) return 0;
+    const count = this.gateway.onFrames(frames, from.id);
+    if (count > 0) {
+      this.parts.turn.spend(count * Work.Frame);
+      this.parts.drops.accept(count);
+    }
+    return count;
   }
 
   private judge(from: Port, off: number, len: number): Drop {

@@ -111,7 +111,7 @@ function takeNewAck(tcb: Tcb, segment: Segment, now: Ms): void {
 /** Takes what `ack` acknowledges off the log. */
 function forgetRecords(tcb: Tcb, ack: number): void {
   const { log } = tcb.recovery;
-  let records = 0;
+  let records = forgetInOrder(tcb, ack);
   while (log.count > 0 && log.endsBy(0, ack)) {
     if (!log.is(0, Sent.Sacked)) {
       work.delivered += log.len(0);
@@ -129,6 +129,21 @@ function forgetRecords(tcb: Tcb, ack: number): void {
   const counted = tcb.recovery.dupAcks;
   forgetDuplicates(tcb, records);
   work.delivered = Math.max(0, work.delivered - (counted - tcb.recovery.dupAcks) * tcb.sendMss);
+}
+
+/**
+ * Where nothing that is out was sent twice, has been reported or is lost, all that `ack` acknowledges is taken off at once:
+ * of records in the order of their sending the last one says what RACK wants to know of them. How many.
+ */
+function forgetInOrder(tcb: Tcb, ack: number): number {
+  const { log } = tcb.recovery;
+  if (log.sackedCount > 0 || log.lostBytes > 0 || seqLt(tcb.sndUna, tcb.resentEnd)) return 0;
+  const records = log.count === 0 ? 0 : log.countTo(ack);
+  if (records === 0) return 0;
+  work.delivered += seqDiff(log.end(records - 1), log.start);
+  noteDelivered(tcb, records - 1, work);
+  log.shiftInOrder(records);
+  return records;
 }
 
 /** The blocks of a SACK option. RFC 2018 5, RFC 2883 4: a first block of what had arrived before tells of a duplicate. */

@@ -2,6 +2,7 @@
 // there is nothing more to send or the link is full. Called once per connection at the end of a turn.
 
 import { type Ms, NEVER } from '../base/clock.ts';
+import { Region } from '../base/region.ts';
 import { finish } from '../wire/checksum.ts';
 import * as tcp from '../wire/tcp.ts';
 import { Flag } from '../wire/tcp.ts';
@@ -38,6 +39,7 @@ export class SendPlan {
 }
 
 const plan = new SendPlan();
+const region = new Region();
 
 /** Sends what may be sent. */
 export function output(tcb: Tcb, now: Ms): void {
@@ -50,6 +52,7 @@ export function output(tcb: Tcb, now: Ms): void {
       tcb.linkBlocked = true;
       break;
     }
+    if (plan.kind === 'data') repeat(tcb, plan, now);
   }
   if (plan.isHeld) holdBack(tcb);
   armAfterOutput(tcb, now);
@@ -203,6 +206,36 @@ function emit(tcb: Tcb, what: SendPlan, now: Ms): boolean {
   tcb.out.commit(header + what.len);
   noteSent(tcb, what, now);
   return true;
+}
+
+/**
+ * Behind a full segment of new text mostly come more of them, all alike: those are made in one go, as many as planSend()
+ * would have go, but for the last of the queue, which has PSH. What it may not have, it leaves to planSend().
+ */
+function repeat(tcb: Tcb, { record, flags, len }: SendPlan, now: Ms): void {
+  const { sendRing, recovery, congestion } = tcb;
+  if (record !== NEW || flags !== Flag.Ack || tcb.out.repeat === undefined) return;
+  // Paced, nothing behind it, behind a window that was taken back, something lost, or SACK blocks: one by one.
+  if (tcb.pacer !== null || tcb.sndNxt !== tcb.sndMax || recovery.log.lostBytes > 0) return;
+  const ahead = sendRing.length - seqDiff(tcb.sndNxt, tcb.dataStart);
+  const window = tcb.sndWnd - seqDiff(tcb.sndNxt, tcb.sndUna);
+  const room = Math.min(ahead - 1, window, congestion.cwnd - pipe(tcb));
+  if (room < len || len !== fullSegment(tcb) || sackLen(tcb, sackRoom(tcb, len)) > 0) return;
+  sendRing.readable(sendRing.length - ahead, region);
+  // A whole number also for V8, which would make an object of a fraction at each call.
+  const count = Math.min((Math.min(room, region.len) / len) | 0, recovery.log.room);
+  const header = tcp.MIN_HEADER_LEN + (tcb.timestamps ? TIMESTAMPS_LEN : 0);
+  if (count > 0) noteTrain(tcb, len, tcb.out.repeat(header, len, region.off, count), now);
+}
+
+/** Books `count` segments of new text, `len` bytes each, behind one that was booked in this turn. */
+function noteTrain(tcb: Tcb, len: number, count: number, now: Ms): void {
+  const { recovery } = tcb;
+  tcb.env.counters.segmentsOut += count;
+  if (recovery.phase === 'recovery') recovery.prrOut += count * len;
+  recovery.log.pushTrain(len, count, now);
+  tcb.sndNxt = (tcb.sndNxt + count * len) | 0;
+  tcb.sndMax = tcb.sndNxt;
 }
 
 function emitRefusal(tcb: Tcb, what: SendPlan): boolean {

@@ -50,7 +50,12 @@ export class SentLog {
   private newest = NONE;
 
   get isFull(): boolean {
-    return this.count >= MAX_RECORDS;
+    return this.room === 0;
+  }
+
+  /** So many more records it may have. */
+  get room(): number {
+    return MAX_RECORDS - this.count;
   }
 
   /** Sequence number behind record `i`. */
@@ -111,6 +116,14 @@ export class SentLog {
     this.count++;
   }
 
+  /** `count` segments of `len` bytes each were sent behind the last one, for the first time. */
+  pushTrain(len: number, count: number, now: Ms): void {
+    for (let end = this.count === 0 ? this.start : this.end(this.count - 1), i = 0; i < count; i++) {
+      end = (end + len) | 0;
+      this.push(end, now, false);
+    }
+  }
+
   /** Record `i` was sent again. What is Sacked is not, and stays what it is. */
   resend(i: number, now: Ms): void {
     const at = this.slot(i);
@@ -144,6 +157,28 @@ export class SentLog {
     this.head = (this.head + WORDS) % this.words!.length;
     this.count--;
     if (this.lostFrom > 0) this.lostFrom--;
+  }
+
+  /** How many records, from the first on, end at `seq` or before. */
+  countTo(seq: number): number {
+    const words = this.words!;
+    let n = 0;
+    for (let at = this.head; n < this.count && seqLeq(words[at]!, seq); n++) {
+      at += WORDS;
+      if (at === words.length) at = 0;
+    }
+    return n;
+  }
+
+  /** Forgets the first `n` records. All there are have been sent once and are in flight. */
+  shiftInOrder(n: number): void {
+    this.start = this.end(n - 1);
+    this.head = this.slot(n);
+    this.count -= n;
+    this.lostFrom = Math.max(0, this.lostFrom - n);
+    this.oldest = this.count === 0 ? NONE : this.head;
+    if (this.count === 0) this.newest = NONE;
+    else this.words![this.head + BEFORE] = NONE;
   }
 
   /** Record `i` has arrived. False: that was known. */

@@ -80,6 +80,11 @@ export interface SegmentOut {
   reserve(len: number): number;
   /** The segment is complete, checksum and all. */
   commit(len: number): void;
+  /**
+   * Behind the segment that was committed last, which had `header` bytes of header and `len` of text, up to `count` more of
+   * them, each the next in sequence and alike but for that; their text is in the arena from `src` on. How many went.
+   */
+  repeat?(header: number, len: number, src: number, count: number): number;
 }
 
 /** What all connections of one endpoint share. */

@@ -12,7 +12,8 @@ const VERSION_IHL = 0;
 /** Offset of the total length. */
 export const TOTAL_LEN = 2;
 const ID = 4;
-const FRAGMENT = 6;
+/** Offset of flags and fragment offset; TTL and protocol follow. */
+export const FRAGMENT = 6;
 const TTL = 8;
 const PROTOCOL = 9;
 /** Offset of the header's checksum. */

@@ -2,11 +2,18 @@
 // (RFC 2018). Parsed into one reused object; what is malformed ends the list and is otherwise ignored (RFC 9293 MUST-7,
 // RFC 1122 4.2.2.5).
 
+import { MIN_HEADER_LEN } from './tcp.ts';
+
 const Kind = { End: 0, Nop: 1, Mss: 2, WindowScale: 3, SackPermitted: 4, Sack: 5, Timestamps: 8 } as const;
 
 /** RFC 7323 2.3: a larger shift count is taken as 14. */
 export const MAX_WINDOW_SHIFT = 14;
 const MAX_SACK_BLOCKS = 4;
+
+/** NOP, NOP, timestamps, as nearly every segment of a flow with timestamps has them. RFC 7323 appendix A. */
+const PLAIN_TIMESTAMPS = 0x0101080a;
+/** With their two values. */
+const PLAIN_TIMESTAMPS_LEN = 12;
 
 /** The options of one segment. Refilled by parse(); do not store it. */
 export class TcpOptions {
@@ -34,8 +41,7 @@ export class TcpOptions {
   /** Reads the options at [off, end): from behind the fixed header to its end. */
   parse(v: DataView, off: number, end: number): void {
     this.clear();
-    // Nearly every segment of a flow with timestamps: NOP, NOP, timestamps. RFC 7323 appendix A.
-    if (end - off === 12 && v.getInt32(off) === 0x0101080a) {
+    if (end - off === PLAIN_TIMESTAMPS_LEN && v.getInt32(off) === PLAIN_TIMESTAMPS) {
       this.hasTimestamps = true;
       this.tsVal = v.getInt32(off + 4);
       this.tsEcr = v.getInt32(off + 8);
@@ -73,6 +79,14 @@ export class TcpOptions {
   }
 }
 
+/** Does the header of `len` bytes at `tcp` have no options, or timestamps as nearly every segment has them? */
+export function isPlain(v: DataView, tcp: number, len: number): boolean {
+  if (len === MIN_HEADER_LEN) return true;
+  return (
+    len === MIN_HEADER_LEN + PLAIN_TIMESTAMPS_LEN && v.getInt32(tcp + MIN_HEADER_LEN) === PLAIN_TIMESTAMPS
+  );
+}
+
 /** The writers return the offset behind what they wrote; each is a multiple of four bytes long. */
 export function writeMss(v: DataView, at: number, mss: number): number {
   v.setInt32(at, (Kind.Mss << 24) | (4 << 16) | mss);
@@ -91,10 +105,10 @@ export function writeSackPermitted(v: DataView, at: number): number {
 
 /** RFC 7323 appendix A: two NOPs in front keep the values aligned. */
 export function writeTimestamps(v: DataView, at: number, tsVal: number, tsEcr: number): number {
-  v.setInt32(at, 0x0101080a);
+  v.setInt32(at, PLAIN_TIMESTAMPS);
   v.setInt32(at + 4, tsVal);
   v.setInt32(at + 8, tsEcr);
-  return at + 12;
+  return at + PLAIN_TIMESTAMPS_LEN;
 }
 
 /** The head of a SACK option for `blocks` blocks of 8 bytes, which the caller writes behind it. RFC 2018 3. */

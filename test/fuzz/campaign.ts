@@ -4,9 +4,10 @@
 // without what was before it, and from the log of what happened to it.
 
 import { Dice } from './dice.ts';
+import type { TrainCounts } from './fuzz-link.ts';
 import { Fuzzer } from './fuzzer.ts';
 import { OpLog, type Script } from './ops.ts';
-import { World } from './world.ts';
+import { type Kernel, World } from './world.ts';
 import { WORLDS, type WorldSpec, worldOf } from './worlds.ts';
 
 const LONG_LOG = 4 << 20;
@@ -20,6 +21,8 @@ export interface CampaignOptions {
   readonly seeds: readonly Uint8Array[];
   /** Of the pattern in free arena. */
   readonly salt?: number;
+  /** Default 'wasm'; without it frames go one by one. */
+  readonly kernel?: Kernel;
   /** Steps between two looks at everything that must hold. Default 128. */
   readonly checkEvery?: number;
   /** Frames of a short life. Default 40000. */
@@ -62,7 +65,7 @@ class Life {
   private steps = 0;
 
   static async begin(spec: WorldSpec, seed: number, log: OpLog, options: CampaignOptions): Promise<Life> {
-    return new Life(await World.create(spec, seed, options.salt), seed, log, options.seeds);
+    return new Life(await World.create(spec, seed, options.salt, options.kernel), seed, log, options.seeds);
   }
 
   private constructor(world: World, seed: number, log: OpLog, seeds: readonly Uint8Array[]) {
@@ -105,6 +108,8 @@ export class Campaign {
   lives = 0;
   /** Frames to guests. */
   sent = 0;
+  /** Frames of guests that were taken in trains, and frames to guests that were made so. */
+  readonly trains: TrainCounts = { taken: 0, made: 0 };
   /** See World.digest: of all lives. */
   digest = 0;
   private readonly options: CampaignOptions;
@@ -171,6 +176,8 @@ export class Campaign {
     this.lives++;
     this.done += world.framesIn;
     this.sent += world.framesOut;
+    this.trains.taken += world.trains.taken;
+    this.trains.made += world.trains.made;
     this.digest = (Math.imul(this.digest, 31) + world.digest) | 0;
     add(this.verdicts, { accepted: stats.accepted, ...stats.drops });
     add(this.losses, stats.losses);

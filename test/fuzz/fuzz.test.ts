@@ -6,13 +6,14 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { Campaign } from './campaign.ts';
 import { collectSeeds } from './seeds.ts';
+import type { Kernel } from './world.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const LIMIT = 180_000;
 
-async function run(salt: number): Promise<Campaign> {
+async function run(salt: number, kernel: Kernel = 'wasm'): Promise<Campaign> {
   const { frames: seeds } = collectSeeds(ROOT, false);
-  const campaign = new Campaign({ seed: 4, frames: 60_000, seeds, salt, life: 3000 });
+  const campaign = new Campaign({ seed: 4, frames: 60_000, seeds, salt, kernel, life: 3000 });
   await campaign.run();
   return campaign;
 }
@@ -26,6 +27,13 @@ test(
     expect(Object.values(one.verdicts).reduce((a, b) => a + b, 0)).toBe(one.frames);
     expect([other.digest, other.frames, other.sent]).toEqual([one.digest, one.frames, one.sent]);
     expect(other.verdicts).toEqual(one.verdicts);
+    expect(one.trains.taken).toBeGreaterThan(one.frames * 0.01);
+    expect(one.trains.made).toBeGreaterThan(one.sent * 0.1);
+    // Nor does it matter that they go in trains.
+    const slow = await run(0, 'js');
+    expect(slow.trains).toEqual({ taken: 0, made: 0 });
+    expect([slow.digest, slow.frames, slow.sent]).toEqual([one.digest, one.frames, one.sent]);
+    expect([slow.verdicts, slow.losses]).toEqual([one.verdicts, one.losses]);
     // They get deep: about half is what somebody wanted, and of TCP most finds its connection.
     expect(one.verdicts['accepted']).toBeGreaterThan(one.frames * 0.4);
     expect(one.verdicts['TcpNoFlow']).toBeLessThan(one.frames * 0.25);

@@ -67,6 +67,7 @@ export class Fuzzer {
     else if (what < 800) this.noise();
     else if (what < 812) this.download();
     else if (what < 815) this.flood();
+    else if (what < 828) this.train();
     else if (what < 905) this.wait();
     else if (what < 983) this.host();
     else if (what < 985) this.starve();
@@ -299,6 +300,37 @@ export class Fuzzer {
     for (let i = dice.below(6); i > 0; i--) {
       talk.evil(draft, dice, world.seen);
       this.emit(talk.guest, 0);
+    }
+  }
+
+  /** Text in its place, a chunk at a time, some of it spoilt: what may be taken without a look at each. */
+  private train(): void {
+    const { dice, draft, world } = this;
+    const open = this.talks.filter((one) => one.isOpen(world.seen) && world.links[one.guest]!.isUp);
+    if (open.length === 0) {
+      this.talkOn();
+      return;
+    }
+    const talk = dice.pick(open);
+    const spoilt = dice.pick([0, 0, 2, 10]);
+    // As long as something of the engine's is out, text goes the long way.
+    talk.find();
+    for (let rounds = dice.pick([0, 4, 12]); rounds > 0; rounds--) {
+      talk.acknowledge(draft, dice, world.seen);
+      this.emit(talk.guest, 0);
+      this.time(500);
+    }
+    for (let chunks = dice.between(1, 6); chunks > 0; chunks--) {
+      talk.goBack(world.seen);
+      talk.acknowledge(draft, dice, world.seen);
+      this.emit(talk.guest, 0, dice.chance(50));
+      const most = dice.chance(20) ? 40 : Math.min(40, talk.room(world.seen) / 1400);
+      for (let n = dice.below(most) + 1; n > 0; n--) {
+        if (dice.chance(spoilt)) talk.evil(draft, dice, world.seen);
+        else talk.push(draft, dice, world.seen);
+        this.emit(talk.guest, spoilt, n > 1);
+      }
+      if (dice.chance(50)) this.time(1000);
     }
   }
 

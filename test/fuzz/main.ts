@@ -10,6 +10,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { type HeapUse, heapInUse } from '../support/heap.ts';
 import { Campaign, Failure } from './campaign.ts';
 import { crashFolder, saveCrash } from './crashes.ts';
+import type { TrainCounts } from './fuzz-link.ts';
 import { collectSeeds } from './seeds.ts';
 
 const MIB = 1 << 20;
@@ -34,6 +35,7 @@ interface Result {
   readonly frames: number;
   readonly sent: number;
   readonly lives: number;
+  readonly trains: TrainCounts;
   readonly verdicts: Readonly<Record<string, number>>;
   readonly losses: Readonly<Record<string, number>>;
   /** In use when the warm-up was over, each time it was looked at after that. */
@@ -76,8 +78,8 @@ async function runJob(job: Job, say: (line: string) => void): Promise<Result> {
     await saveCrash(error, crashFolder(job.root), say);
     say(`again: npm run fuzz -- --frames ${job.frames} --seed ${job.seed}${job.own ? ' --own' : ''}`);
   }
-  const { frames, sent, lives, verdicts, losses } = campaign;
-  return { frames, sent, lives, verdicts, losses, heap, failed };
+  const { frames, sent, lives, trains, verdicts, losses } = campaign;
+  return { frames, sent, lives, trains, verdicts, losses, heap, failed };
 }
 
 function report(results: readonly Result[], seconds: number): boolean {
@@ -86,6 +88,8 @@ function report(results: readonly Result[], seconds: number): boolean {
   const frames = total((one) => one.frames);
   console.log(`${frames} frames in ${seconds.toFixed(0)} s, ${Math.round(frames / seconds)} a second`);
   console.log(`${total((one) => one.sent)} frames to guests, ${total((one) => one.lives)} networks`);
+  const inTrains = [total((one) => one.trains.taken), total((one) => one.trains.made)];
+  console.log(`in trains: ${inTrains[0]} frames of guests, ${inTrains[1]} to guests`);
   const verdicts = sumOf(results.map((one) => one.verdicts));
   const sum = Object.values(verdicts).reduce((a, b) => a + b, 0);
   console.log(`verdicts: ${sum}, ${sum === frames ? 'as many as frames' : `not ${frames}`}`);

@@ -265,6 +265,24 @@ export class Talk {
     this.write(draft, dice, table, words);
   }
 
+  /** Has the engine answered, and is there more to be said? */
+  isOpen(table: SeenTable): boolean {
+    const seen = this.seen(table);
+    if (seen === undefined) return false;
+    return seen.syn && !seen.rst && !this.finSent && seen.ack !== 0;
+  }
+
+  /** Bytes that the engine has room for. */
+  room(table: SeenTable): number {
+    const seen = this.seen(table);
+    return seen === undefined ? 0 : Math.max(0, (seen.ack + seen.wnd - this.nxt) | 0);
+  }
+
+  /** What the engine has not acknowledged is sent again, all of it. */
+  goBack(table: SeenTable): void {
+    if (this.isOpen(table)) this.nxt = this.seen(table)!.ack;
+  }
+
   private finish(words: Words): void {
     words.flags |= Bit.Fin;
     this.finSent = true;

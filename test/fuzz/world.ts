@@ -19,12 +19,14 @@ import { starve } from '../support/starve.ts';
 import type { ArenaWatch } from './arena-watch.ts';
 import { expectExchange } from './exchange.ts';
 import { clientAddr, FuzzHost } from './fuzz-host.ts';
-import { FuzzLink } from './fuzz-link.ts';
+import { FuzzLink, type TrainCounts } from './fuzz-link.ts';
 import { type Inside, insideOf } from './inside.ts';
 import type { HostAct, LinkAct, Op } from './ops.ts';
 import { rebase } from './rebase.ts';
 import { SeenTable } from './seen.ts';
 import type { WorldSpec } from './worlds.ts';
+
+export type Kernel = 'wasm' | 'js';
 
 const GATEWAY_MAC_HI = 0x5255;
 
@@ -35,39 +37,49 @@ export class World {
   readonly network: Network;
   readonly links: FuzzLink[] = [];
   readonly seen = new SeenTable();
-  /** Of everything that left: frames, and bytes to the host. The same for two runs of one script, whatever the salts. */
-  digest = 0;
+  /** Of everything that left: bytes to the host, and frames to each guest. See `digest`. */
+  private readonly digests: number[] = [];
   /** Frames handed in, and sent to guests. */
   framesIn = 0;
   framesOut = 0;
+  /** Of them the ones that were taken and made in trains. */
+  readonly trains: TrainCounts = { taken: 0, made: 0 };
   /** Called for each frame to a guest, at [off, off+len) of the arena, lent. */
   onOut: (guest: number, off: number, len: number) => void = () => {};
   readonly inside: Inside;
   /** What onFrame() has said of the frames, by Drop. */
   private readonly verdicts = new Float64Array(dropNames.length);
   private readonly scratch = Buffer.alloc(65536);
+  private readonly seed: number;
   private plugged = 0;
   private release: (() => void) | null = null;
 
   /** `salt`: of the pattern in free arena, 0..255. */
-  static async create(spec: WorldSpec, seed: number, salt = 0): Promise<World> {
-    const world = new World(spec, seed, salt);
+  static async create(spec: WorldSpec, seed: number, salt = 0, kernel: Kernel = 'wasm'): Promise<World> {
+    const world = new World(spec, seed, salt, kernel);
     await world.network.start();
     return world;
   }
 
-  private constructor(spec: WorldSpec, seed: number, salt: number) {
+  private constructor(spec: WorldSpec, seed: number, salt: number, kernel: Kernel) {
     this.spec = spec;
+    this.seed = seed;
     this.host = new FuzzHost(seed ^ 0x5eed, salt);
-    this.host.onBytes = (off, len) => this.mix(off, len);
+    this.host.onBytes = (off, len) => this.mix(0, off, len);
     this.network = createNetwork(spec.config, {
       clock: this.clock,
       random: new SeededRandom(seed),
       host: this.host,
       makeView: (buffer) => Buffer.from(buffer),
+      kernel,
     });
     this.inside = insideOf(this.network);
     for (const guest of spec.maxFrames.keys()) this.plug(guest);
+  }
+
+  /** The same for two runs of one script, whatever the salts, and whether frames go in trains or one by one. */
+  get digest(): number {
+    return this.digests.reduce((all, one) => (Math.imul(all, 31) + (one ?? 0)) | 0, 0);
   }
 
   get watch(): ArenaWatch {
@@ -199,7 +211,10 @@ export class World {
   private plug(guest: number): void {
     const name = `g${guest}.${this.plugged++}`;
     const onOut = (off: number, len: number): void => this.out(guest, off, len);
-    const link = new FuzzLink(name, this.spec.maxFrames[guest]!, () => this.watch, onOut);
+    const random = new SeededRandom(this.seed + this.plugged);
+    const roomRandom = new SeededRandom(this.seed - this.plugged);
+    const parts = { watch: () => this.watch, onOut, random, roomRandom, trains: this.trains };
+    const link = new FuzzLink(name, this.spec.maxFrames[guest]!, parts);
     this.network.attach(link);
     this.links[guest] = link;
   }
@@ -212,7 +227,7 @@ export class World {
     this.framesOut++;
     if (len < 60 || len > this.spec.maxFrames[guest]!) throw new Error(`a frame of ${len} bytes to a guest`);
     this.watch.search(off, len, 'to a guest');
-    this.mix(off, len);
+    this.mix(1 + guest, off, len);
     const v = this.network.arena.memory.view;
     // Of a frame that the switch passes from one guest to another nothing is known.
     if (this.isOurs(v, off) && v.getUint16(off + 12) === 0x0800) {
@@ -245,9 +260,9 @@ export class World {
     if (!isGood) throw new Error(`a bad checksum was sent, protocol ${proto}`);
   }
 
-  private mix(off: number, len: number): void {
+  private mix(to: number, off: number, len: number): void {
     const sum = this.network.arena.memory.sum(off, len);
-    this.digest = (Math.imul(this.digest ^ sum, 0x01000193) + len) | 0;
+    this.digests[to] = (Math.imul((this.digests[to] ?? 0) ^ sum, 0x01000193) + len) | 0;
   }
 }
 

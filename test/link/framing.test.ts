@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { FrameRun } from '../../src/base/frame-run.ts';
 import { ManualClock } from '../../src/base/manual-clock.ts';
 import { memoryOver } from '../../src/base/memory.ts';
 import { Budget, TURN_WORK, Turn } from '../../src/base/turn.ts';
@@ -25,11 +26,24 @@ class Bench {
   readonly got: Buffer[] = [];
   readonly deframer: Deframer;
   readonly turn = new Turn(new ManualClock());
+  /** What was offered. */
+  readonly runs: FrameRun[] = [];
   /** Frames of each turn. */
   readonly perTurn: number[] = [];
 
-  constructor(onEach: () => void = () => {}) {
+  /** `takes`: frames of each run that are taken at once, when it is offered. */
+  constructor(onEach: () => void = () => {}, takes: ((run: FrameRun) => number) | null = null) {
+    const onFrames = (run: FrameRun): void => {
+      this.runs.push({ ...run });
+      for (let n = takes!(run); n > 0; n--) {
+        const len = this.memory.view.getUint32(run.at);
+        this.got.push(Buffer.from(this.memory.bytes.subarray(run.at + 4, run.at + 4 + len)));
+        run.at += 4 + len;
+        this.turn.spend(1);
+      }
+    };
     const sink = {
+      ...(takes === null ? {} : { onFrames }),
       onFrame: (off: number, len: number) => {
         expect(off).toBeGreaterThanOrEqual(BASE + 4);
         expect(off + len).toBeLessThanOrEqual(BASE + RECEIVE_BUFFER_LEN);
@@ -219,6 +233,64 @@ describe('what a turn does not get to', () => {
   });
 });
 
+/** How many whole frames there are in `run`, as far as it goes. */
+function wholeFrames({ at, end, most }: FrameRun): number {
+  let count = 0;
+  for (let off = at; count < most && off + 4 <= end; count++) {
+    off += 4 + memory.view.getUint32(off);
+    if (off > end) break;
+  }
+  return count;
+}
+
+describe('onFrames(): what lies behind a frame is offered', () => {
+  const frames = Array.from({ length: 40 }, (_, i) => pattern(i, 60 + i));
+
+  test('all of it that has come, half a frame included; what is not taken comes one by one', () => {
+    const bench = new Bench(undefined, () => 0);
+    const stream = framed(...frames.slice(0, 3));
+    bench.feed(stream.subarray(0, stream.length - 10));
+    expect(sameFrames(bench.got, frames.slice(0, 2))).toBe(true);
+    const [one, other] = bench.runs as [FrameRun, FrameRun];
+    expect([other.at - one.at, one.end - one.at]).toEqual([4 + 61, 4 + 61 + 4 + 62 - 10]);
+    expect(other.end).toBe(one.end);
+    expect([one.most, other.most]).toEqual([TURN_WORK - 1, TURN_WORK - 2]);
+    bench.feed(stream.subarray(stream.length - 10));
+    expect(sameFrames(bench.got, frames.slice(0, 3))).toBe(true);
+    expect(bench.runs.length).toBe(2);
+  });
+
+  test('what is taken is not passed on again, and the stream stays in step wherever it is cut', () => {
+    const random = new SeededRandom(5);
+    const stream = framed(...frames);
+    for (let cut = 0; cut <= stream.length; cut += 13) {
+      const bench = new Bench(undefined, (run) => random.below(wholeFrames(run) + 1));
+      expect(bench.feed(stream.subarray(0, cut)) && bench.feed(stream.subarray(cut))).toBe(true);
+      expect(sameFrames(bench.got, frames)).toBe(true);
+    }
+  });
+
+  test("no more of them than the turn's budget has left", () => {
+    const many = Array.from({ length: 2 * TURN_WORK + 8 }, (_, i) => pattern(i, 60));
+    const bench = new Bench(undefined, wholeFrames);
+    bench.feed(framed(...many));
+    expect(bench.perTurn).toEqual([TURN_WORK, TURN_WORK, 8]);
+    expect(bench.runs.map(({ most }) => most)).toEqual([TURN_WORK - 1, TURN_WORK - 1, TURN_WORK - 1]);
+    expect(sameFrames(bench.got, many)).toBe(true);
+    const costly = new Bench(() => costly.turn.spend(TURN_WORK), wholeFrames);
+    costly.receive(framed(...frames));
+    expect(costly.runs.map(({ most }) => most)).toEqual([0]);
+  });
+
+  test('not where nothing has come behind it, nor after a length that is none', () => {
+    const bench = new Bench(undefined, wholeFrames);
+    bench.feed(framed(frames[0]!));
+    expect(bench.runs).toEqual([]);
+    expect(bench.feed(Buffer.concat([framed(frames[1]!), Buffer.from('ffffffff00', 'hex')]))).toBe(false);
+    expect(sameFrames(bench.got, frames.slice(0, 2))).toBe(true);
+  });
+});
+
 describe('recall(): what a throw out of a turn leaves to be read', () => {
   const recalled = (bench: Bench): Buffer[] => {
     const frames: Buffer[] = [];
@@ -237,6 +309,22 @@ describe('recall(): what a throw out of a turn leaves to be read', () => {
     expect(sameFrames(recalled(bench), [a])).toBe(true);
     expect(() => bench.feed(framed(b, c, a))).toThrow('a bug');
     expect(sameFrames(recalled(bench), [b, c])).toBe(true);
+  });
+
+  test('the frames of a run that were taken too', () => {
+    const bench = new Bench(
+      () => {
+        if (bench.got.length === 4) throw new Error('a bug');
+      },
+      (run) => Math.min(2, wholeFrames(run)),
+    );
+    expect(() => bench.feed(framed(a, b, c, b, a))).toThrow('a bug');
+    expect(sameFrames(recalled(bench), [a, b, c, b])).toBe(true);
+    const inRun = new Bench(undefined, () => {
+      throw new Error('a bug');
+    });
+    expect(() => inRun.feed(framed(a, b))).toThrow('a bug');
+    expect(sameFrames(recalled(inRun), [a])).toBe(true);
   });
 
   test('nothing of a chunk that completed no frame', () => {

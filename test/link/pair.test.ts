@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { Account } from '../../src/base/arena.ts';
+import type { FrameRun } from '../../src/base/frame-run.ts';
 import { ManualClock } from '../../src/base/manual-clock.ts';
 import { TURN_WORK } from '../../src/base/turn.ts';
+import type { LinkHost } from '../../src/link/link.ts';
 import { createPair } from '../../src/link/pair.ts';
+import { BATCH_LEN } from '../../src/link/transmit.ts';
 import { newHost, pattern, RecordingSink, sameFrames, sendFrame } from '../support/link-bench.ts';
 
 function bench(arenas: 'one arena' | 'two arenas') {
@@ -21,6 +24,25 @@ function bench(arenas: 'one arena' | 'two arenas') {
     }
   };
   return { left, right, link, peer, a, b, settle, used };
+}
+
+/** `sink` takes up to `most` frames of each run that it is offered; returns what it was offered. */
+function takesRuns(sink: RecordingSink, host: LinkHost, most: number): FrameRun[] {
+  const runs: FrameRun[] = [];
+  const { memory } = host.arena;
+  Object.assign(sink, {
+    onFrames: (run: FrameRun) => {
+      runs.push({ ...run });
+      for (let n = 0; n < Math.min(most, run.most) && run.at + 4 <= run.end; n++) {
+        const len = memory.view.getUint32(run.at);
+        if (run.at + 4 + len > run.end) return;
+        sink.frames.push(Buffer.from(memory.bytes.subarray(run.at + 4, run.at + 4 + len)));
+        run.at += 4 + len;
+        host.turn.spend(1);
+      }
+    },
+  });
+  return runs;
 }
 
 for (const arenas of ['one arena', 'two arenas'] as const) {
@@ -90,6 +112,69 @@ for (const arenas of ['one arena', 'two arenas'] as const) {
       left.clock.runSoon();
       right.clock.runSoon();
       expect(b.frames.length).toBe(6);
+    });
+
+    test('onFrames(): what lies behind a frame is offered, within the budget, and is not delivered again', () => {
+      const { left, right, link, b, settle } = bench(arenas);
+      const frames = Array.from({ length: 150 }, (_, i) => pattern(i, 60 + i));
+      for (const frame of frames) sendFrame(link, left, frame);
+      const runs = takesRuns(b, right, 40);
+      right.clock.runSoon(1);
+      expect(b.frames.length).toBe(TURN_WORK);
+      settle();
+      expect(sameFrames(b.frames, frames)).toBe(true);
+      expect(runs[0]!.most).toBe(TURN_WORK - 1);
+      // After 1 + 40 + 1 frames of the turn.
+      expect(runs[1]!.most).toBe(TURN_WORK - 42);
+      // Each run was one of frames that were there.
+      for (const { at, end } of runs) expect(at).toBeLessThan(end);
+    });
+
+    test('recall(): after a throw, the frames of runs that were taken are shown too', () => {
+      const { left, right, link, peer, a, settle } = bench(arenas);
+      for (const len of [60, 61, 62, 63, 64, 65]) sendFrame(peer, right, pattern(len, len));
+      takesRuns(a, left, 2);
+      a.onEach = () => {
+        if (a.frames.length === 4) throw new Error('a bug');
+      };
+      expect(settle).toThrow('a bug');
+      const list: number[] = [];
+      link.recall?.((direction, memory, off, len) => {
+        expect(direction).toBe('from-guest');
+        expect(memory.bytes.subarray(off, off + len)).toEqual(pattern(len, len));
+        list.push(len);
+      });
+      expect(list).toEqual([60, 61, 62, 63]);
+    });
+
+    test('extend(): frames right behind the one before arrive like any other', () => {
+      const { left, right, link, b, settle } = bench(arenas);
+      const { memory } = left.arena;
+      left.turn.run(() => {
+        const first = link.reserve(100);
+        memory.bytes.set(pattern(0, 100), first);
+        link.commit(100);
+        expect(link.extend!(100, 9)).toBe(9);
+        for (let i = 1; i < 10; i++) {
+          memory.view.setUint32(first + i * 104 - 4, 100);
+          memory.bytes.set(pattern(i, 100), first + i * 104);
+        }
+      });
+      settle();
+      expect(
+        sameFrames(
+          b.frames,
+          Array.from({ length: 10 }, (_, i) => pattern(i, 100)),
+        ),
+      ).toBe(true);
+      left.turn.run(() => {
+        link.commit(link.reserve(100) > 0 ? 100 : 0);
+        const fit = Math.floor((BATCH_LEN - 104) / 104);
+        expect(link.extend!(100, 100_000)).toBe(fit);
+        link.close();
+        expect(link.extend!(100, 1)).toBe(0);
+      });
+      expect(right.turn.count).toBeGreaterThan(0);
     });
 
     test('a full queue says -1; onLinkWritable follows in a turn of its own once the other end has taken some', () => {

@@ -64,6 +64,74 @@ describe('the transmit queue of a link', () => {
     arena.give(off, 4096, account);
   });
 
+  /** Writes frames where extend() made room, behind the one at `first`, as who asked for it has to. */
+  function extend(queue: TransmitQueue, first: number, frames: Buffer[]): number {
+    const { length: len } = frames[0]!;
+    const fit = queue.extend(len, frames.length);
+    for (let i = 0; i < fit; i++) {
+      const at = first + (i + 1) * (4 + len);
+      memory.view.setUint32(at - 4, len);
+      memory.bytes.set(frames[i]!, at);
+    }
+    return fit;
+  }
+
+  test('extend(): more frames right behind the one before, and others behind them', () => {
+    const queue = new TransmitQueue(arena, 2);
+    put(queue, pattern(1, 60));
+    const first = queue.reserve(1514);
+    memory.bytes.set(pattern(2, 1000), first);
+    queue.commit(1000);
+    const more = Array.from({ length: 5 }, (_, i) => pattern(3 + i, 1000));
+    expect(extend(queue, first, more)).toBe(5);
+    expect(queue.extend(1000, 0)).toBe(0);
+    put(queue, pattern(9, 77));
+    const all = [pattern(1, 60), pattern(2, 1000), ...more, pattern(9, 77)];
+    const recalled: Buffer[] = [];
+    queue.recall((off, len) => recalled.push(Buffer.from(memory.bytes.subarray(off, off + len))));
+    expect(sameFrames(recalled, all)).toBe(true);
+    expect(sameFrames(take(queue)!, all)).toBe(true);
+    queue.release();
+    expect(queue.isEmpty).toBe(true);
+    queue.free();
+  });
+
+  test('extend(): as many as the batch holds, to its last byte; the next frame begins another', () => {
+    const queue = new TransmitQueue(arena, 2);
+    // Sixteen of them fill a batch.
+    const len = BATCH_LEN / 16 - 4;
+    for (const [already, fit] of [
+      [1, 15],
+      [7, 9],
+      [16, 0],
+    ] as const) {
+      const frames = Array.from({ length: 16 }, (_, i) => pattern(i, len));
+      let first = 0;
+      for (let i = 0; i < already; i++) {
+        first = queue.reserve(len);
+        memory.bytes.set(frames[i]!, first);
+        queue.commit(len);
+      }
+      const rest = [...frames.slice(already), ...frames];
+      expect(extend(queue, first, rest)).toBe(fit);
+      expect(queue.extend(len, 3)).toBe(0);
+      expect(put(queue, pattern(5, 60))).toBe(true);
+      expect(sameFrames(take(queue)!, frames)).toBe(true);
+      queue.release();
+      expect(take(queue)).toEqual([pattern(5, 60)]);
+      queue.release();
+    }
+    queue.free();
+  });
+
+  test('extend() where nothing was committed is a mistake of ours', () => {
+    const queue = new TransmitQueue(arena, 2);
+    expect(() => queue.extend(60, 1)).toThrow('more frames come behind one that is there');
+    put(queue, pattern(1, 60));
+    expect(() => queue.extend(61, 1)).toThrow('more frames come behind one that is there');
+    queue.free();
+  });
+
   test('the batch that is written is not touched while the others are filled; then -1, then room is announced once', () => {
     const queue = new TransmitQueue(arena, 3);
     const sent: Buffer[] = [];

@@ -33,6 +33,8 @@ function bench(macLimit = 16) {
     { arena, turn, clock, timers: new Timers(clock, turn), drops, macLimit },
     {
       owns: (hi, lo) => hi === 0x5255 && lo === 0x0a000202,
+      endRun: () => {},
+      onFrames: () => 0,
       onFrame: () => {
         gateway.frames++;
         return gateway.verdict;

@@ -29,6 +29,14 @@ class Model {
     this.records.push({ end: this.next, flags: 0, order: ++this.sendings });
   }
 
+  pushTrain(len: number, count: number): void {
+    this.log.pushTrain(len, count, 0);
+    for (let i = 0; i < count; i++) {
+      this.next = (this.next + len) | 0;
+      this.records.push({ end: this.next, flags: 0, order: ++this.sendings });
+    }
+  }
+
   resend(i: number): void {
     const record = this.records[i];
     if (record === undefined) return;
@@ -71,8 +79,39 @@ class Model {
     this.records.shift();
   }
 
+  /** The first `n` are acknowledged: at once where that may be, as input-ack.ts does it. */
+  acknowledge(n: number): void {
+    const { log, records } = this;
+    const count = Math.min(n, records.length);
+    if (count === 0) return;
+    const isPlain = records.every(({ flags }) => flags === 0);
+    if (isPlain) log.shiftInOrder(count);
+    for (let i = 0; i < count; i++) {
+      if (!isPlain) log.shift();
+      records.shift();
+    }
+  }
+
+  /** How many end at a number or before, for each that is near a record's. */
+  checkCounts(): void {
+    const { log, records } = this;
+    if (records.length === 0) return;
+    for (const { end } of records) {
+      for (const seq of [end - 1, end, end + 1]) {
+        const first = records.findIndex((record) => ((record.end - seq) | 0) > 0);
+        expect(log.countTo(seq | 0)).toBe(first < 0 ? records.length : first);
+      }
+    }
+    expect(log.countTo(log.start)).toBe(0);
+  }
+
   check(): void {
     const { log, records } = this;
+    const lens = records.map(({ end }, i) => (end - (i === 0 ? log.start : records[i - 1]!.end)) | 0);
+    const sumOf = (flag: number): number =>
+      records.reduce((sum, { flags }, i) => sum + (flags & flag ? lens[i]! : 0), 0);
+    expect([log.sackedBytes, log.lostBytes]).toEqual([sumOf(Sent.Sacked), sumOf(Sent.Lost)]);
+    expect(log.room).toBe(4096 - records.length);
     expect(log.count).toBe(records.length);
     const open = records.filter(({ flags }) => (flags & (Sent.Sacked | Sent.Lost)) === 0);
     const oldest = open.reduce<Plain | null>((a, b) => (a === null || b.order < a.order ? b : a), null);
@@ -114,6 +153,61 @@ test('whatever is sent, sent again, arrives, is lost or was not: the lists are t
     }),
     { numRuns: 500 },
   );
+});
+
+test('trains: what is pushed and acknowledged at once is what it is one by one', () => {
+  const n = fc.integer({ min: 0, max: 40 });
+  const step = fc.oneof(
+    {
+      weight: 8,
+      arbitrary: fc.record({ do: fc.constant('train' as const), n, len: fc.integer({ min: 1, max: 1460 }) }),
+    },
+    { weight: 12, arbitrary: fc.record({ do: fc.constant('acknowledge' as const), n, len: n }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ do: fc.constantFrom('sack', 'lose', 'resend', 'unmark'), n, len: n }),
+    },
+  );
+  let atOnce = 0;
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+      const model = new Model();
+      const { log } = model;
+      const { shiftInOrder } = log;
+      log.shiftInOrder = (count) => {
+        atOnce++;
+        shiftInOrder.call(log, count);
+      };
+      for (const { do: what, n: count, len } of steps) {
+        if (what === 'train') model.pushTrain(len, count);
+        else if (what === 'acknowledge') model.acknowledge(count);
+        else if (what === 'sack') model.sack(count);
+        else if (what === 'lose') model.lose(count);
+        else if (what === 'resend') model.resend(count);
+        else model.unmark();
+        model.check();
+      }
+      model.checkCounts();
+    }),
+    { numRuns: 200 },
+  );
+  expect(atOnce).toBeGreaterThan(100);
+});
+
+test('trains: a log that is full has no room, and has it again when they are acknowledged', () => {
+  const model = new Model();
+  model.pushTrain(1448, 4000);
+  expect([model.log.room, model.log.isFull]).toEqual([96, false]);
+  model.pushTrain(1448, 96);
+  expect([model.log.room, model.log.isFull]).toEqual([0, true]);
+  expect(model.log.countTo((START + 4096 * 1448) | 0)).toBe(4096);
+  model.acknowledge(4095);
+  model.pushTrain(7, 4095);
+  model.acknowledge(4096);
+  model.check();
+  expect(model.log.oldestInFlight()).toBe(-1);
+  model.push(100);
+  model.check();
 });
 
 describe('what is said again and again is passed over', () => {
