@@ -1,6 +1,7 @@
 // What goes through the path benchmarks: one kind of frames at a time, a turn's worth by each call. Writing the guest's TCP
 // segments, checksum and all, is part of it; its datagrams are written once.
 
+import { PREFIX_LEN } from '../src/link/framing.ts';
 import { takeBlock } from './engine.ts';
 import { BenchConnection, type BenchGuest, TCP_HEADERS } from './guest.ts';
 
@@ -23,9 +24,16 @@ export async function tcpUp(guest: BenchGuest, port: number, payload: number): P
   const { link, engine } = guest;
   const connection = await BenchConnection.open(guest, port, payload + TCP_HEADERS);
   const frames = Math.min(FRAMES, Math.floor(BURST / payload));
-  const at = takeBlock(engine, BURST);
+  const block = takeBlock(engine, 2 * BURST);
+  const { view } = engine.network.arena.memory;
   const sendAll = (): void => {
-    for (let i = 0; i < frames; i++) link.sink.onFrame(at, connection.write(at, payload));
+    let at = block;
+    for (let i = 0; i < frames; i++) {
+      const len = connection.write(at + PREFIX_LEN, payload);
+      view.setUint32(at, len);
+      at += PREFIX_LEN + len;
+    }
+    link.pass(block, at);
   };
   return { frames, bytes: frames * payload, call: () => engine.network.turn.run(sendAll) };
 }

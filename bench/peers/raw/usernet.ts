@@ -2,7 +2,7 @@
 
 import { Region } from '../../../src/base/region.ts';
 import type { HostContext, HostStream, HostStreamEvents } from '../../../src/host/host-network.ts';
-import { eachFrame, PREFIX_LEN } from '../../../src/link/framing.ts';
+import { PREFIX_LEN } from '../../../src/link/framing.ts';
 import { createNetwork, type Network } from '../../../src/network/network.ts';
 import { NodeClock } from '../../../src/node/clock.ts';
 import { NodeRandom } from '../../../src/node/random.ts';
@@ -42,8 +42,8 @@ export class RawUsernet implements RawEngine {
   }
 
   private readonly input = (): void => {
-    const { incoming, sink } = this.link;
-    eachFrame(this.network.arena.memory, incoming, incoming + this.len, sink.onFrame.bind(sink));
+    const { incoming } = this.link;
+    this.link.pass(incoming, incoming + this.len);
   };
 }
 
@@ -58,12 +58,7 @@ class RawLink extends BenchLink {
 
   override reserve(maxLen: number): number {
     if (this.used + PREFIX_LEN + maxLen > BATCH) this.flush();
-    return this.batch + this.used + PREFIX_LEN;
-  }
-
-  override commit(len: number): void {
-    this.host.arena.memory.view.setUint32(this.batch + this.used, len);
-    super.commit(PREFIX_LEN + len);
+    return super.reserve(maxLen);
   }
 
   /** The guest only writes down what it has seen and calls nothing back. */
