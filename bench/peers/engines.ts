@@ -19,6 +19,8 @@ export interface Engine {
   readonly guestBy: 'socket' | 'tap';
   /** The greatest MTU that it can be told. */
   readonly maxMtu: number;
+  /** It carries loads and has nothing else: no DHCP, no end to what it keeps. */
+  readonly onlyLoads?: true;
   command(setup: Setup): string[];
   /** Version and date, for the tables. */
   version(): string;
@@ -95,5 +97,21 @@ const libslirp: Engine = {
   version: () => packageVersion('qemu-system-x86', 'libslirp0'),
 };
 
+/** No engine, but the least that any could do in Node: see floor.ts. */
+const floor: Engine = {
+  name: 'floor',
+  guestBy: 'socket',
+  maxMtu: 65520,
+  onlyLoads: true,
+  command: ({ socket, mtu }) => [
+    process.execPath,
+    'tools/run.mjs',
+    'bench/peers/floor.ts',
+    socket,
+    String(mtu),
+  ],
+  version: () => 'no engine: a relay in Node that is no more than that, bench/peers/floor.ts',
+};
+
 /** Ours first: the others are compared with it. */
-export const ENGINES: readonly Engine[] = [usernet, slirp4netns, passt, pasta, libslirp];
+export const ENGINES: readonly Engine[] = [usernet, slirp4netns, passt, pasta, libslirp, floor];

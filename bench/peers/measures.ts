@@ -58,6 +58,17 @@ export function bulk(direction: 'up' | 'down', streams: number): Measure {
   };
 }
 
+/** iperf3 in a machine under QEMU, which the first piece of the warm-up boots. */
+export function realGuest(direction: 'up' | 'down'): Measure {
+  return {
+    on: 'guest',
+    async run(guest, _stage, seconds) {
+      const machine = await guest.machine();
+      return { mbits: (await machine.iperf3(direction, seconds)) / 1e6 };
+    },
+  };
+}
+
 export function requestResponse(mode: 'rr' | 'crr' | 'udp-rr'): Measure {
   return {
     on: 'guest',

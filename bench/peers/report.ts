@@ -42,7 +42,10 @@ function table(group: string, measured: readonly Measured[], engines: readonly s
       bounds(figure.want, figure, samples, key),
     ]),
   );
-  return [`### ${group}`, '', line(head), line(head.map(() => '---')), ...lines.map(line)].join('\n');
+  const notes = [...new Set(measured.flatMap(({ row }) => row.note ?? []))].flatMap((note) => [note, '']);
+  return [`### ${group}`, '', ...notes, line(head), line(head.map(() => '---')), ...lines.map(line)].join(
+    '\n',
+  );
 }
 
 function line(cells: readonly string[]): string {

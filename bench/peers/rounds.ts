@@ -11,7 +11,7 @@ import { cpus } from 'node:os';
 import type { Engine } from './engines.ts';
 import { sleep } from './machine.ts';
 import type { Measure, Values } from './measures.ts';
-import type { Row } from './rows.ts';
+import { type Row, STANDING } from './rows.ts';
 import type { Guest, Stage } from './stage.ts';
 
 /** The last: what else runs on a machine tends to be on the first. */
@@ -44,7 +44,12 @@ export async function measureRow(
   plan: Plan,
   progress: Progress,
 ): Promise<Map<string, Sample[]>> {
-  const able = engines.filter((engine) => engine.maxMtu >= row.mtu);
+  const able = engines.filter(
+    (engine) =>
+      engine.maxMtu >= row.mtu &&
+      !row.without?.includes(engine.name) &&
+      !(engine.onlyLoads && row.group === STANDING),
+  );
   const samples = new Map<string, Sample[]>(able.map((engine) => [engine.name, []]));
   const servers = await stage.servers(row.isPinned ? PINNED_CPU : null);
   const guests = new Map<Engine, Guest>();

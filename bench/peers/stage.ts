@@ -4,9 +4,11 @@ import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Engine } from './engines.ts';
 import { addNamespace, deleteNamespace, inNamespace, pinned, run, Started, sleep } from './machine.ts';
+import { guestImage, netdevFor, QemuGuest } from './qemu.ts';
 
 /** The guest's name for the host's 127.0.0.1. */
 const GATEWAY = '10.0.2.2';
+const GUEST = '10.0.2.15/24';
 const PORT = 7801;
 
 /** What a measurement of load.c printed. */
@@ -26,6 +28,8 @@ export interface Guest {
   load(mode: string, args: readonly (string | number)[], seconds: number): Promise<Load>;
   /** Opens idle connections that last until the returned process is stopped. */
   hold(count: number): Promise<Started>;
+  /** A machine under QEMU in the place of this guest, which is gone then. Booted by the first call, kept until stop(). */
+  machine(): Promise<QemuGuest>;
   stop(): Promise<void>;
 }
 
@@ -42,6 +46,7 @@ export class Stage {
   private readonly pump: string;
   private readonly folder: string;
   private count = 0;
+  private image: string | null = null;
 
   /** `cli` is copied to `folder`, so that a build meanwhile changes nothing. */
   constructor(folder: string, cli: string) {
@@ -83,7 +88,19 @@ export class Stage {
       await this.clear(ns, socket, running);
       throw error;
     }
-    return this.guestOf(engine, ns, cpu, running, () => this.clear(ns, socket, running));
+    const stop = (): Promise<void> => this.clear(ns, socket, running);
+    return this.guestOf(engine, ns, cpu, running, () => this.boot(engine, socket, running), stop);
+  }
+
+  /** Ends the namespace's cable, which is the last of what is running, and has QEMU connect to the engine instead. */
+  private async boot(engine: Engine, socket: string, running: Started[]): Promise<QemuGuest> {
+    const netdev = netdevFor(engine, socket);
+    if (netdev === null) throw new Error(`${engine.name} owns a TAP, QEMU has nothing to connect to`);
+    this.image ??= guestImage();
+    await running.pop()?.stop();
+    const guest = await QemuGuest.boot(this.image, netdev, socket, { own: GUEST, gateway: GATEWAY });
+    running.push(guest.process);
+    return guest;
   }
 
   private guestOf(
@@ -91,8 +108,10 @@ export class Stage {
     ns: string,
     cpu: number | null,
     running: readonly Started[],
+    boot: () => Promise<QemuGuest>,
     stop: () => Promise<void>,
   ): Guest {
+    let machine: Promise<QemuGuest> | null = null;
     const client = (mode: string, args: readonly (string | number)[]): Started =>
       new Started(
         inNamespace(
@@ -109,6 +128,10 @@ export class Stage {
         const held = client('hold', [count]);
         await held.untilSays('ready', 60_000);
         return held;
+      },
+      machine: () => {
+        machine ??= boot();
+        return machine;
       },
       stop,
     };
@@ -147,6 +170,6 @@ function configure(ns: string, mtu: number): void {
   run('ip', ['netns', 'exec', ns, 'sysctl', '-qw', ...settings]);
   ip('link', 'set', 'lo', 'up');
   ip('link', 'set', 'tap0', 'mtu', String(mtu), 'txqueuelen', '8192', 'up');
-  ip('addr', 'replace', '10.0.2.15/24', 'dev', 'tap0');
+  ip('addr', 'replace', GUEST, 'dev', 'tap0');
   ip('route', 'replace', 'default', 'via', GATEWAY);
 }

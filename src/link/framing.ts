@@ -20,8 +20,8 @@ export const PREFIX_LEN = 4;
 /** What QEMU itself could send: its NET_BUFSIZE, 4096 + 65536. A longer frame is an error of the other side. */
 export const MAX_STREAM_FRAME = 69632;
 
-/** The receive buffer of a stream link in bytes. */
-export const RECEIVE_BUFFER_LEN = 262144;
+/** The receive buffer of a stream link in bytes: what a sender has ready for us comes in one read, half a buffer at least. */
+export const RECEIVE_BUFFER_LEN = 524288;
 
 /** Takes each frame; the bytes are lent for the call. See LinkSink. */
 export interface FrameSink {

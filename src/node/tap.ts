@@ -18,7 +18,7 @@ import { Account } from '../base/arena.ts';
 import { assert } from '../base/assert.ts';
 import { Region } from '../base/region.ts';
 import { Budget } from '../base/turn.ts';
-import { eachFrame, PREFIX_LEN, RECEIVE_BUFFER_LEN } from '../link/framing.ts';
+import { eachFrame, PREFIX_LEN } from '../link/framing.ts';
 import type { Link, LinkHost, LinkLosses, LinkSink, ShowFrame } from '../link/link.ts';
 import { TransmitQueue } from '../link/transmit.ts';
 import { arenaView } from './arena-view.ts';
@@ -43,6 +43,8 @@ const MAX_READ = 65535 + 14 + 4;
 /** Ethernet header and VLAN tag. */
 const HEADERS = 14 + 4;
 const BATCHES = 2;
+/** Bytes of the buffer that frames are read to, one by one. */
+const RECEIVE_LEN = 262144;
 const BYTES_PER_TURN = 524288;
 
 /** Frames since the link was opened. */
@@ -118,7 +120,7 @@ export class TapLink implements Link {
   attach(sink: LinkSink, host: LinkHost): void {
     assert(this.attached === null && this.reason === null, 'a link is attached once');
     const queue = new TransmitQueue(host.arena, BATCHES);
-    const receiveOff = host.arena.take(RECEIVE_BUFFER_LEN, this.account);
+    const receiveOff = host.arena.take(RECEIVE_LEN, this.account);
     if (receiveOff < 0) {
       queue.free();
       throw new Error('the arena has no room for the receive buffer of another link');
@@ -134,7 +136,7 @@ export class TapLink implements Link {
       this.attached = { sink, host, queue, ...reading, address, receiveOff, budget };
     } catch (error) {
       queue.free();
-      host.arena.give(receiveOff, RECEIVE_BUFFER_LEN, this.account);
+      host.arena.give(receiveOff, RECEIVE_LEN, this.account);
       throw error;
     }
     const { socket } = this.attached;
@@ -261,7 +263,7 @@ export class TapLink implements Link {
     const at = this.readOff;
     host.arena.memory.view.setUint32(at, len);
     this.framesEnd = at + PREFIX_LEN + len;
-    const room = receiveOff + RECEIVE_BUFFER_LEN - this.framesEnd;
+    const room = receiveOff + RECEIVE_LEN - this.framesEnd;
     this.readOff = room >= PREFIX_LEN + MAX_READ ? this.framesEnd : receiveOff;
     this.counters.received++;
     sink.onFrame(at + PREFIX_LEN, len);
@@ -295,7 +297,7 @@ export class TapLink implements Link {
     this.isGone = true;
     const { host, queue, receiveOff } = this.attached!;
     queue.free();
-    host.arena.give(receiveOff, RECEIVE_BUFFER_LEN, this.account);
+    host.arena.give(receiveOff, RECEIVE_LEN, this.account);
     if (!this.closedByUs) host.turn.run(this.tellDown);
     this.tellGone();
   };

@@ -197,7 +197,7 @@ for (const [name, newSpec] of places) {
         }
       }
       const before = guests.sinks[0]!.writable;
-      expect(guests.host.arena.used - guests.used).toBeLessThanOrEqual(5 * 262144);
+      expect(guests.host.arena.used - guests.used).toBeLessThanOrEqual(6 * 262144);
       qemu.socket.resume();
       await guests.until(() => guests.sinks[0]!.writable > before);
       await qemu.until(() => qemu.frames.length === sent);
