@@ -1,7 +1,7 @@
 // What Node can: a relay with everything left out that a network needs and this load does not. Whatever is lost stays lost,
 // what is out of order is dropped, there is no timer, no option but window scaling, no limit, no policy, no DHCP, and nothing
-// is checked but checksums. What it costs is Node's sockets, the kernel, one copy and one checksum of each byte; so it says
-// how much of a bound that usernet misses is Node and the machine, and how much is usernet.
+// is checked but checksums. What it costs is Node's sockets, the kernel, one copy and one checksum of each byte, and little
+// JavaScript for each frame; so it says how much of a bound that usernet misses is Node and the machine.
 //
 //   node tools/run.mjs bench/peers/floor.ts SOCKET MTU
 

@@ -1,5 +1,5 @@
-// The Internet checksum (RFC 1071) over the arena, and the same fused with a copy. AssemblyScript: compiled to a
-// kilobyte of WebAssembly with SIMD by tools/kernel.mjs, whose output is committed as src/base/kernel-bytes.ts.
+// The Internet checksum (RFC 1071) over the arena, and the same fused with a copy. AssemblyScript: compiled with train.ts to
+// some kilobytes of WebAssembly with SIMD by tools/kernel.mjs, whose output is committed as src/base/kernel-bytes.ts.
 //
 // Sixteen bytes a step are widened from eight 16-bit lanes to four 32-bit ones and added; a 32-bit lane holds the
 // sums of at least 512 KiB without overflow, far above the 64 KiB of any packet. The lanes are little-endian: a

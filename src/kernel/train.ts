@@ -103,7 +103,7 @@ function alike(a: usize, b: usize, header: u32): bool {
 /**
  * Takes the frames from the prefix at `at` on, the last of them complete before `end`, that are like the frame at `first`,
  * follow each other from sequence number `next` on, and are what was sent: their payloads are copied to `to` one behind
- * the other. At most `most` frames and `room` bytes; none with a timestamp before `tsRecent`. Returns where the first
+ * the other. At most `most` frames and `room` bytes; none with a timestamp before `tsRecent` (RFC 7323 5.3). Returns where the first
  * that was not taken begins, its prefix; there bytes may have been copied, and do not count.
  */
 export function takeTrain(

@@ -149,7 +149,8 @@ export class Deframer {
       this.start = frame + len;
       this.passedTo = this.start;
       this.sink.onFrame(frame, len);
-      if (this.sink.onFrames !== undefined && this.end - this.start > PREFIX_LEN) this.offerRest();
+      if (!this.stopped && this.sink.onFrames !== undefined && this.end - this.start > PREFIX_LEN)
+        this.offerRest();
     }
     return true;
   }
@@ -159,6 +160,8 @@ export class Deframer {
     run.at = this.start;
     run.end = this.end;
     run.most = Math.max(0, this.budget.left);
+    // Should it not come back, any of them may be why.
+    this.passedTo = this.end;
     this.sink.onFrames?.(run);
     this.start = run.at;
     this.passedTo = run.at;

@@ -58,8 +58,9 @@ class PairEnd implements Link {
   private writableAsked = false;
   /** What of the other end's oldest batch is still to be delivered. */
   private readonly batch = new Region();
-  /** Where that batch begins. */
+  /** Where that batch begins, and how far of it is offered just now. */
   private batchFrom = 0;
+  private offeredTo = 0;
   private landing = -1;
   private budget: Budget | null = null;
   private readonly account = new Account();
@@ -124,7 +125,8 @@ class PairEnd implements Link {
     const { batch, queue, host, other } = this;
     if (this.receiving && other.queue !== null && other.host !== null) {
       const { memory } = other.host.arena;
-      eachFrame(memory, this.batchFrom, batch.off, (off, len) => show('from-guest', memory, off, len));
+      const end = Math.max(batch.off, this.offeredTo);
+      eachFrame(memory, this.batchFrom, end, (off, len) => show('from-guest', memory, off, len));
     }
     if (queue === null || host === null) return;
     queue.recall((off, len) => show('to-guest', host.arena.memory, off, len));
@@ -204,7 +206,9 @@ class PairEnd implements Link {
     run.at = batch.off + shift;
     run.end = end;
     run.most = Math.max(0, this.budget!.left);
+    this.offeredTo = end - shift;
     this.sink.onFrames(run);
+    this.offeredTo = 0;
     const taken = run.at - shift - batch.off;
     batch.off += taken;
     batch.len -= taken;

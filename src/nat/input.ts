@@ -123,7 +123,8 @@ export class NatInput {
       flow ??= this.flows.openUdp(p, this.key, from, to) ?? undefined;
       if (flow === undefined) return Drop.NetworkClosed;
     }
-    this.datagram.remember(flow, p, from, to, context.turn.count);
+    // A forward may get a client within the turn.
+    if (this.udpForwards === null) this.datagram.remember(flow, p, from, to, context.turn.count);
     return flow.send(p.dst, to, off, len, now);
   }
 

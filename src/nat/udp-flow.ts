@@ -99,6 +99,7 @@ export class UdpFlow implements Flow, HostDatagramEvents {
     return udpFlowStats(this, { openedAt, lastActiveAt, remotes: remotes.size }, now);
   }
 
+  /** It has left the table, and nothing is sent by it any more. */
   get isEnded(): boolean {
     return this.ended;
   }

@@ -139,7 +139,8 @@ function forgetInOrder(tcb: Tcb, ack: number): number {
   const { log } = tcb.recovery;
   if (log.sackedCount > 0 || log.lostBytes > 0 || seqLt(tcb.sndUna, tcb.resentEnd)) return 0;
   const records = log.count === 0 ? 0 : log.countTo(ack);
-  if (records === 0) return 0;
+  // Behind what had been reported and then was not believed, each may be one that was overtaken.
+  if (records === 0 || seqLt(log.end(0), tcb.recovery.fack)) return 0;
   work.delivered += seqDiff(log.end(records - 1), log.start);
   noteDelivered(tcb, records - 1, work);
   log.shiftInOrder(records);

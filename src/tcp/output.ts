@@ -225,11 +225,11 @@ function repeat(tcb: Tcb, { record, flags, len }: SendPlan, now: Ms): void {
   // A whole number also for V8, which would make an object of a fraction at each call.
   const count = Math.min((Math.min(room, region.len) / len) | 0, recovery.log.room);
   const header = tcp.MIN_HEADER_LEN + (tcb.timestamps ? TIMESTAMPS_LEN : 0);
-  if (count > 0) noteTrain(tcb, len, tcb.out.repeat(header, len, region.off, count), now);
+  if (count > 0) noteTrainSent(tcb, len, tcb.out.repeat(header, len, region.off, count), now);
 }
 
 /** Books `count` segments of new text, `len` bytes each, behind one that was booked in this turn. */
-function noteTrain(tcb: Tcb, len: number, count: number, now: Ms): void {
+function noteTrainSent(tcb: Tcb, len: number, count: number, now: Ms): void {
   const { recovery } = tcb;
   tcb.env.counters.segmentsOut += count;
   if (recovery.phase === 'recovery') recovery.prrOut += count * len;

@@ -28,74 +28,60 @@ export function takePredicted(
   pseudo: number,
   now: Ms,
 ): Drop | null {
-  const { payload, payloadLen, options } = segment;
-  const isPredicted =
-    isExpected(tcb, segment.seq, segment.ack, payloadLen) &&
-    (segment.flags & ~Flag.Psh) === Flag.Ack &&
-    segment.wnd << tcb.sndWindShift === tcb.sndWnd &&
-    options.hasTimestamps === tcb.timestamps &&
-    options.sackBlocks === 0;
-  if (!isPredicted) return null;
-  const header = tcb.env.arena.memory.sum(off, payload - off);
-  return take(tcb, segment.seq, options.tsVal, payload, payloadLen, pseudo + len + header, now);
-}
-
-/**
- * A train has been taken behind a segment that takePredicted() took, in the same turn: `frames` segments alike, `bytes` of
- * text that lie behind the receive ring's queue, of which the last segment's `last`. All else is as that one has left it:
- * nothing of ours out, nothing missing, nothing to be timed anew, the user told.
- */
-export function noteTrain(tcb: Tcb, frames: number, bytes: number, last: number): void {
-  tcb.recvRing.extend(bytes);
-  tcb.rcvNxt = (tcb.rcvNxt + bytes) | 0;
-  tcb.sndWl1 = seqMax(tcb.sndWl1, (tcb.rcvNxt - last) | 0);
-  tcb.ackPending = true;
-  tcb.textsIn += frames;
-  tcb.env.counters.segmentsIn += frames;
-}
-
-/** Is it the next one in order, and is nothing of ours out and nothing of the peer's missing? */
-function isExpected(tcb: Tcb, seq: number, ack: number, payloadLen: number): boolean {
-  return (
-    seq === tcb.rcvNxt &&
-    ack === tcb.sndUna &&
-    tcb.state === 'ESTABLISHED' &&
-    payloadLen > 0 &&
-    payloadLen <= rcvWindow(tcb) &&
-    tcb.sndNxt === tcb.sndUna &&
-    tcb.gaps.count === 0 &&
-    !tcb.peerFinSeen
-  );
-}
-
-/** `sum`: of all that the checksum covers but the payload. */
-function take(
-  tcb: Tcb,
-  seq: number,
-  tsVal: number,
-  payload: number,
-  payloadLen: number,
-  sum: number,
-  now: Ms,
-): Drop | null {
   const { recvRing } = tcb;
-  if (tcb.timestamps && seqLt(tsVal, tcb.tsRecent)) return null;
-  if (!recvRing.ensure(recvRing.length + payloadLen)) return null;
+  const { payload, payloadLen } = segment;
+  if (!isPredicted(tcb, segment) || !recvRing.ensure(recvRing.length + payloadLen)) return null;
+  const header = tcb.env.arena.memory.sum(off, payload - off);
   const text = recvRing.storeSum(recvRing.length, payload, payloadLen);
   // Also of a ring that took storage for a segment which was none.
   noteUse(tcb, now);
-  if (!isValid(sum + text)) return Drop.TcpBadChecksum;
+  if (!isValid(pseudo + len + header + text)) return Drop.TcpBadChecksum;
   tcb.env.counters.segmentsIn++;
   tcb.lastHeardAt = now;
-  if (tcb.timestamps && seqLeq(seq, tcb.lastAckSent)) {
-    tcb.tsRecent = tsVal;
+  if (tcb.timestamps && seqLeq(segment.seq, tcb.lastAckSent)) {
+    tcb.tsRecent = segment.options.tsVal;
     tcb.tsRecentAt = now;
   }
   // A bare ACK may have come from ahead of this one.
-  tcb.sndWl1 = seqMax(tcb.sndWl1, seq);
-  tcb.sndWl2 = tcb.sndUna;
+  tcb.sndWl1 = seqMax(tcb.sndWl1, segment.seq);
+  tcb.sndWl2 = segment.ack;
   takeText(tcb, payloadLen, now);
   return Drop.None;
+}
+
+function isPredicted(tcb: Tcb, segment: Segment): boolean {
+  const { payloadLen, options } = segment;
+  return (
+    tcb.state === 'ESTABLISHED' &&
+    segment.seq === tcb.rcvNxt &&
+    segment.ack === tcb.sndUna &&
+    (segment.flags & ~Flag.Psh) === Flag.Ack &&
+    payloadLen > 0 &&
+    payloadLen <= rcvWindow(tcb) &&
+    // Nothing of ours is out, nothing of the peer's is missing.
+    tcb.sndNxt === tcb.sndUna &&
+    tcb.gaps.count === 0 &&
+    !tcb.peerFinSeen &&
+    segment.wnd << tcb.sndWindShift === tcb.sndWnd &&
+    options.hasTimestamps === tcb.timestamps &&
+    (!tcb.timestamps || !seqLt(options.tsVal, tcb.tsRecent)) &&
+    options.sackBlocks === 0
+  );
+}
+
+/**
+ * A train has been taken behind a segment that takePredicted() took, in the same turn: `segments` alike, `bytes` of text that
+ * lie behind the receive ring's queue, of which the last one's `last`. All else is as the first has left it: nothing of
+ * ours out, nothing missing, nothing to be timed anew, the user told.
+ */
+export function noteTrain(tcb: Tcb, segments: number, bytes: number, last: number): void {
+  tcb.recvRing.extend(bytes);
+  tcb.rcvNxt = (tcb.rcvNxt + bytes) | 0;
+  // RFC 9293 3.10.7.4: as above, never back.
+  tcb.sndWl1 = seqMax(tcb.sndWl1, (tcb.rcvNxt - last) | 0);
+  tcb.ackPending = true;
+  tcb.textsIn += segments;
+  tcb.env.counters.segmentsIn += segments;
 }
 
 function takeText(tcb: Tcb, len: number, now: Ms): void {

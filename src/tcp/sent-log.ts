@@ -118,10 +118,8 @@ export class SentLog {
 
   /** `count` segments of `len` bytes each were sent behind the last one, for the first time. */
   pushTrain(len: number, count: number, now: Ms): void {
-    for (let end = this.count === 0 ? this.start : this.end(this.count - 1), i = 0; i < count; i++) {
-      end = (end + len) | 0;
-      this.push(end, now, false);
-    }
+    const start = this.count === 0 ? this.start : this.end(this.count - 1);
+    for (let i = 1; i <= count; i++) this.push((start + i * len) | 0, now, false);
   }
 
   /** Record `i` was sent again. What is Sacked is not, and stays what it is. */

@@ -12,8 +12,7 @@ const VERSION_IHL = 0;
 /** Offset of the total length. */
 export const TOTAL_LEN = 2;
 const ID = 4;
-/** Offset of flags and fragment offset; TTL and protocol follow. */
-export const FRAGMENT = 6;
+const FRAGMENT = 6;
 const TTL = 8;
 const PROTOCOL = 9;
 /** Offset of the header's checksum. */

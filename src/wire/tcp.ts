@@ -16,8 +16,7 @@ export const DST_PORT = 2;
 const SEQ = 4;
 /** Offset of the acknowledgment number. */
 export const ACK = 8;
-/** Offset of the data offset; flags and window follow. */
-export const OFFSET = 12;
+const OFFSET = 12;
 const FLAGS = 13;
 const WINDOW = 14;
 /** Offset of the checksum. */

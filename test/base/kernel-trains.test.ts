@@ -187,7 +187,7 @@ function isOfTrain(m: Memory, first: number, frame: number, len: number): boolea
   if (!same(ethernet.dstHi, 0) || !same(ethernet.dstLo, 0)) return false;
   if (!same(ethernet.srcHi, 0) || !same(ethernet.srcLo, 0) || !same(ethernet.etherType, 0)) return false;
   // Version, header length and TOS; flags and fragment offset.
-  if (!same(word16, IP) || !same(word16, IP + ipv4.FRAGMENT)) return false;
+  if (!same(word16, IP) || !same(word16, IP + 6)) return false;
   if (!same(ipv4.ttl, IP) || !same(ipv4.protocol, IP) || !same(ipv4.src, IP) || !same(ipv4.dst, IP))
     return false;
   if (ipv4.check(m, ip, len - IP) !== Drop.None) return false;
@@ -196,8 +196,7 @@ function isOfTrain(m: Memory, first: number, frame: number, len: number): boolea
   if (!same(tcp.srcPort, TCP) || !same(tcp.dstPort, TCP) || !same(tcp.ack, TCP) || !same(tcp.window, TCP))
     return false;
   // Reserved bits as well; PSH may differ.
-  if (((v.getUint16(first + TCP + tcp.OFFSET) ^ v.getUint16(l4 + tcp.OFFSET)) & ~Flag.Psh) !== 0)
-    return false;
+  if (((v.getUint16(first + TCP + 12) ^ v.getUint16(l4 + 12)) & ~Flag.Psh) !== 0) return false;
   if (tcp.headerLen(v, l4) > 20 && !same(word32, TCP + 20)) return false;
   const pseudo = pseudoSumIpv4(ipv4.src(v, ip), ipv4.dst(v, ip), ipv4.protocol(v, ip));
   return isValid(pseudo + tcpLen + m.sum(l4, tcpLen));
