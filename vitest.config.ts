@@ -14,7 +14,9 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**'],
-          testTimeout: 20_000,
+          // One for each processor: vitest's default leaves one for itself, and on two that is half of the time.
+          maxWorkers: '100%',
+          testTimeout: 60_000,
           hookTimeout: 20_000,
           sequence: { groupOrder: 0 },
         },
