@@ -8,12 +8,15 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { createServer, type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { createMemory } from '../../src/base/memory.ts';
+import { arenaView } from '../../src/node/arena-view.ts';
 import { QUICK_WRITES, writeQuickly } from '../../src/node/quick-write.ts';
 import { takeOver } from '../../src/node/take-over.ts';
+import * as arp from '../../src/wire/arp.ts';
 import { finish, isValid, pseudoSumIpv4 } from '../../src/wire/checksum.ts';
 import * as ethernet from '../../src/wire/ethernet.ts';
 import * as ipv4 from '../../src/wire/ipv4.ts';
 import * as tcp from '../../src/wire/tcp.ts';
+import * as options from '../../src/wire/tcp-options.ts';
 import * as udp from '../../src/wire/udp.ts';
 
 const [path, mtuText] = process.argv.slice(2);
@@ -41,7 +44,7 @@ function take(len: number): number {
 }
 
 function lent(off: number, len: number): Buffer {
-  return Buffer.from(memory.bytes.buffer as ArrayBuffer, off, len);
+  return arenaView(memory, off, len);
 }
 
 /** The guest's cable: frames to it are gathered in one of two batches until flush(). */
@@ -99,7 +102,6 @@ const flows = new Map<number, Flow>();
 const touched = new Set<Flow>();
 
 class Flow {
-  private readonly key: number;
   private readonly ports: number;
   private readonly socket: Socket;
   private readonly block = flowBlocks.pop() ?? take(3 * RING);
@@ -124,8 +126,7 @@ class Flow {
   private place: Buffer | null = null;
   private placeAt = -1;
 
-  constructor(key: number, ports: number, seq: number, shift: number) {
-    this.key = key;
+  constructor(ports: number, seq: number, shift: number) {
     this.ports = ports;
     this.rcvNxt = (seq + 1) | 0;
     this.shift = shift;
@@ -145,7 +146,7 @@ class Flow {
     this.socket.on('error', () => this.segment(tcp.Flag.Rst | tcp.Flag.Ack, this.seq(this.sent), 0, 0));
     this.socket.on('close', () => {
       out.flush();
-      if (flows.get(this.key) === this) flows.delete(this.key);
+      if (flows.get(ports) === this) flows.delete(ports);
       flowBlocks.push(this.block);
     });
     this.socket.connect({ host: '127.0.0.1', port: ports & 0xffff, autoSelectFamily: false });
@@ -154,7 +155,7 @@ class Flow {
   onSegment(at: number, len: number): void {
     const flags = tcp.flags(view, at);
     if (flags & tcp.Flag.Rst) {
-      flows.delete(this.key);
+      flows.delete(this.ports);
       this.socket.resetAndDestroy();
       return;
     }
@@ -227,8 +228,8 @@ class Flow {
     const window = isSyn ? 65535 : room >> SHIFT;
     tcp.write(view, at, this.ports & 0xffff, this.ports >>> 16, seq, this.rcvNxt, header, flags, window);
     if (isSyn) {
-      view.setUint32(at + 20, 0x02040000 | (MTU - 40));
-      view.setUint32(at + 24, 0x01030300 | SHIFT);
+      const end = options.writeMss(view, at + tcp.MIN_HEADER_LEN, MTU - 40);
+      options.writeWindowScale(view, end, SHIFT);
     }
     const copied = len > 0 ? memory.copySum(at + header, text, len) : 0;
     const pseudo = pseudoSumIpv4(GATEWAY, GUEST, ipv4.Protocol.Tcp) + header + len;
@@ -319,26 +320,25 @@ function onTcp(at: number, len: number, ports: number): void {
   const flow = flows.get(ports);
   if (flow !== undefined && !(tcp.flags(view, at) & tcp.Flag.Syn)) flow.onSegment(at, len);
   else if (tcp.flags(view, at) & tcp.Flag.Syn)
-    flows.set(ports, new Flow(ports, ports, tcp.seq(view, at), shiftIn(at)));
+    flows.set(ports, new Flow(ports, tcp.seq(view, at), shiftIn(at)));
 }
 
-/** The guest's window scale: Linux says it last. */
+const said = new options.TcpOptions();
+
+/** The guest's window scale. */
 function shiftIn(at: number): number {
-  const end = at + tcp.headerLen(view, at);
-  return view.getUint8(end - 3) === 3 && view.getUint8(end - 2) === 3 ? view.getUint8(end - 1) : 0;
+  said.parse(view, at + tcp.MIN_HEADER_LEN, at + tcp.headerLen(view, at));
+  return Math.max(0, said.windShift);
 }
 
 function onArp(at: number): void {
-  const body = at + ethernet.HEADER_LEN;
-  if (view.getUint16(body + 6) !== 1 || view.getInt32(body + 24) !== GATEWAY) return;
-  const reply = out.frame(60, ethernet.EtherType.Arp) + ethernet.HEADER_LEN;
-  memory.bytes.fill(0, reply, reply + 46);
-  view.setUint32(reply, 0x00010800);
-  view.setUint32(reply + 4, 0x06040002);
-  view.setUint16(reply + 8, MAC.hi);
-  view.setInt32(reply + 10, MAC.lo);
-  view.setInt32(reply + 14, GATEWAY);
-  memory.copy(reply + 18, body + 8, 10);
+  const asked = at + ethernet.HEADER_LEN;
+  if (arp.op(view, asked) !== arp.Op.Request || arp.targetIp(view, asked) !== GATEWAY) return;
+  const frame = out.frame(ethernet.MIN_FRAME_LEN, ethernet.EtherType.Arp);
+  const reply = frame + ethernet.HEADER_LEN;
+  memory.bytes.fill(0, reply, frame + ethernet.MIN_FRAME_LEN);
+  const [hi, lo] = [arp.senderHi(view, asked), arp.senderLo(view, asked)];
+  arp.write(view, reply, arp.Op.Reply, MAC.hi, MAC.lo, GATEWAY, hi, lo, arp.senderIp(view, asked));
 }
 
 function onFrame(at: number): void {

@@ -1,6 +1,7 @@
-// Bytes with their checksum. A Memory is one Uint8Array, one DataView over it, and what touches payload: sum() and
-// copySum(), and for whole trains of frames `trains`. Where the bytes live in a WebAssembly.Memory these are the SIMD kernel (36 ns for
-// 1460 bytes); elsewhere, and where WebAssembly is refused, a JavaScript twin that gives the same answers.
+// Bytes with their checksum. A Memory is one Uint8Array, one DataView over it, and what touches payload: sum() and copySum(),
+// and `trains` for whole trains of frames. Where the bytes live in a WebAssembly.Memory these are the SIMD kernel;
+// elsewhere, and where WebAssembly is refused, the two have a JavaScript twin that gives the same answers, and trains go
+// frame by frame.
 
 import { KERNEL_HEX } from './kernel-bytes.ts';
 

@@ -1,6 +1,6 @@
 // Trains: frames of one TCP stream, one behind the other with QEMU's length prefix (4 bytes, big-endian) before each, whose
-// headers differ in a few fields. What JavaScript does for a frame costs several times what the copy of its payload does, so
-// the frames behind the first of a train are taken apart, or made, here. The first one went the ordinary way, and lies
+// headers differ in a few fields. What JavaScript does for a frame costs more than the copy of its payload does, so the
+// frames behind the first of a train are taken apart, or made, here. The first one went the ordinary way, and lies
 // where they can be compared with it, or copied from it.
 //
 // A frame of a train is Ethernet, IPv4 without options, TCP without options or with timestamps behind two NOPs:
@@ -103,8 +103,8 @@ function alike(a: usize, b: usize, header: u32): bool {
 /**
  * Takes the frames from the prefix at `at` on, the last of them complete before `end`, that are like the frame at `first`,
  * follow each other from sequence number `next` on, and are what was sent: their payloads are copied to `to` one behind
- * the other. At most `most` frames and `room` bytes; none with a timestamp before `tsRecent` (RFC 7323 5.3). Returns where the first
- * that was not taken begins, its prefix; there bytes may have been copied, and do not count.
+ * the other. At most `most` frames and `room` bytes; none with a timestamp before `tsRecent` (RFC 7323 5.3). Returns where
+ * the first that was not taken begins, its prefix; there bytes may have been copied, and do not count.
  */
 export function takeTrain(
   first: usize,

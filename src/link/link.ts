@@ -24,7 +24,8 @@ export interface LinkSink {
 
   /**
    * Offers the frames behind the one that onFrame() has just been called with: takes as many as are another of the same,
-   * without a call for each. Their verdict is Drop.None. Lent as there. Who does not have this, or takes none, gets them one by one.
+   * without a call for each. Their verdict is Drop.None. Lent as there. Who does not have this, or takes none, gets them
+   * one by one.
    */
   onFrames?(frames: FrameRun): void;
 

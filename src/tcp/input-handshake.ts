@@ -3,6 +3,7 @@
 import { type Ms, NEVER } from '../base/clock.ts';
 import { Drop } from '../base/drop.ts';
 import { Flag } from '../wire/tcp.ts';
+import { TIMESTAMPS_LEN } from '../wire/tcp-options.ts';
 import { askForAck, challenge, mayChallenge } from './input.ts';
 import type { Segment } from './segment.ts';
 import { seqDiff, seqLeq, seqLt } from './seq.ts';
@@ -11,7 +12,6 @@ import { armKeepalive } from './timers.ts';
 import { end } from './user.ts';
 import { advertiseInSyn, initialRcvLimit, rcvWindow, shiftFor } from './window.ts';
 
-const TIMESTAMPS_LEN = 12;
 /** Smallest MSS we take seriously: less would be a way to make us send a frame per byte. RFC 9293 3.7.1, RFC 791. */
 const MIN_MSS = 48;
 

@@ -19,7 +19,6 @@ import type { Tcb } from './tcb.ts';
 import { armTimer } from './timers.ts';
 import { advertise, advertiseInSyn, windowUpdateDue } from './window.ts';
 
-const TIMESTAMPS_LEN = 12;
 /** What is no record: text that comes behind all that is in the log, and a probe of a closed window, which is not in it. */
 const NEW = -1;
 const PROBE = -2;
@@ -154,13 +153,11 @@ function planTail(tcb: Tcb, to: SendPlan): boolean {
 
 /** `beyond`: one segment also where the congestion window has no room. */
 function planNew(tcb: Tcb, to: SendPlan, beyond: boolean): void {
-  const sent = seqDiff(tcb.sndNxt, tcb.dataStart);
-  const ahead = tcb.sendRing.length - sent;
+  const ahead = notSent(tcb);
   const finDue = tcb.finQueued && !tcb.finAcked;
   if (ahead < 0 || (ahead === 0 && !finDue)) return;
   const full = fullSegment(tcb);
-  const window = tcb.sndWnd - seqDiff(tcb.sndNxt, tcb.sndUna);
-  const room = Math.min(window, beyond ? full : tcb.congestion.cwnd - pipe(tcb));
+  const room = Math.min(windowLeft(tcb), beyond ? full : tcb.congestion.cwnd - pipe(tcb));
   if (room <= 0 || tcb.recovery.log.isFull) return;
   const len = Math.min(ahead, full, room);
   // RFC 9293 3.8.6.2.1: no small segment because of a narrow window, unless it is half of the widest one seen. Without
@@ -172,6 +169,16 @@ function planNew(tcb: Tcb, to: SendPlan, beyond: boolean): void {
   if (len < ahead) return;
   if (ahead > 0) to.flags |= Flag.Psh;
   if (finDue && room > len) to.flags |= Flag.Fin;
+}
+
+/** Bytes of text that wait to be sent; below zero when our FIN has been. */
+function notSent(tcb: Tcb): number {
+  return tcb.sendRing.length - seqDiff(tcb.sndNxt, tcb.dataStart);
+}
+
+/** Bytes that the peer's window takes beyond sndNxt. */
+function windowLeft(tcb: Tcb): number {
+  return tcb.sndWnd - seqDiff(tcb.sndNxt, tcb.sndUna);
 }
 
 /** Payload bytes of a full segment with the options that it will carry now. RFC 6691. */
@@ -189,7 +196,7 @@ function emit(tcb: Tcb, what: SendPlan, now: Ms): boolean {
   const isSyn = what.kind === 'syn';
   const optionsLen = isSyn
     ? synOptionsLen(tcb)
-    : (tcb.timestamps ? TIMESTAMPS_LEN : 0) + sackLen(tcb, sackRoom(tcb, what.len));
+    : (tcb.timestamps ? options.TIMESTAMPS_LEN : 0) + sackLen(tcb, sackRoom(tcb, what.len));
   const header = tcp.MIN_HEADER_LEN + optionsLen;
   const at = tcb.out.reserve(header + what.len);
   if (at < 0) return false;
@@ -217,14 +224,13 @@ function repeat(tcb: Tcb, { record, flags, len }: SendPlan, now: Ms): void {
   if (record !== NEW || flags !== Flag.Ack || tcb.out.repeat === undefined) return;
   // Paced, nothing behind it, behind a window that was taken back, something lost, or SACK blocks: one by one.
   if (tcb.pacer !== null || tcb.sndNxt !== tcb.sndMax || recovery.log.lostBytes > 0) return;
-  const ahead = sendRing.length - seqDiff(tcb.sndNxt, tcb.dataStart);
-  const window = tcb.sndWnd - seqDiff(tcb.sndNxt, tcb.sndUna);
-  const room = Math.min(ahead - 1, window, congestion.cwnd - pipe(tcb));
+  const ahead = notSent(tcb);
+  const room = Math.min(ahead - 1, windowLeft(tcb), congestion.cwnd - pipe(tcb));
   if (room < len || len !== fullSegment(tcb) || sackLen(tcb, sackRoom(tcb, len)) > 0) return;
   sendRing.readable(sendRing.length - ahead, region);
   // A whole number also for V8, which would make an object of a fraction at each call.
   const count = Math.min((Math.min(room, region.len) / len) | 0, recovery.log.room);
-  const header = tcp.MIN_HEADER_LEN + (tcb.timestamps ? TIMESTAMPS_LEN : 0);
+  const header = tcp.MIN_HEADER_LEN + (tcb.timestamps ? options.TIMESTAMPS_LEN : 0);
   if (count > 0) noteTrainSent(tcb, len, tcb.out.repeat(header, len, region.off, count), now);
 }
 
@@ -338,7 +344,7 @@ function synOptionsLen(tcb: Tcb): number {
   const asked = tcb.state === 'SYN-SENT';
   let len = 4;
   if (asked || tcb.sackPermitted) len += 4;
-  if (asked || tcb.timestamps) len += TIMESTAMPS_LEN;
+  if (asked || tcb.timestamps) len += options.TIMESTAMPS_LEN;
   if (asked || tcb.windowScaling) len += 4;
   return len;
 }

@@ -5,10 +5,10 @@
 
 import * as tcp from '../wire/tcp.ts';
 import * as options from '../wire/tcp-options.ts';
+import { TIMESTAMPS_LEN } from '../wire/tcp-options.ts';
 import { seqLt } from './seq.ts';
 import type { Tcb } from './tcb.ts';
 
-const TIMESTAMPS_LEN = 12;
 /** Room for three blocks beside timestamps, four without. RFC 2018 3. */
 const MAX_OPTIONS = tcp.MAX_HEADER_LEN - tcp.MIN_HEADER_LEN;
 const MAX_BLOCKS = 4;

@@ -5,13 +5,11 @@ import { NEVER } from '../base/clock.ts';
 import { finish } from '../wire/checksum.ts';
 import * as tcp from '../wire/tcp.ts';
 import { Flag } from '../wire/tcp.ts';
-import { writeTimestamps } from '../wire/tcp-options.ts';
+import { TIMESTAMPS_LEN, writeTimestamps } from '../wire/tcp-options.ts';
 import { stopPacing } from './pacing.ts';
 import { type CloseReason, setState, type Tcb } from './tcb.ts';
 import { armKeepalive, armTimer, noteUse } from './timers.ts';
 import { initialRcvLimit, noteDelivered, shiftFor } from './window.ts';
-
-const TIMESTAMPS_LEN = 12;
 
 /** Active open. RFC 9293 3.9.1.1. */
 export function connect(tcb: Tcb, now: Ms): void {

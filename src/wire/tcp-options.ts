@@ -13,7 +13,7 @@ const MAX_SACK_BLOCKS = 4;
 /** NOP, NOP, timestamps, as nearly every segment of a flow with timestamps has them. RFC 7323 appendix A. */
 const PLAIN_TIMESTAMPS = 0x0101080a;
 /** With their two values. */
-const PLAIN_TIMESTAMPS_LEN = 12;
+export const TIMESTAMPS_LEN = 12;
 
 /** The options of one segment. Refilled by parse(); do not store it. */
 export class TcpOptions {
@@ -41,7 +41,7 @@ export class TcpOptions {
   /** Reads the options at [off, end): from behind the fixed header to its end. */
   parse(v: DataView, off: number, end: number): void {
     this.clear();
-    if (end - off === PLAIN_TIMESTAMPS_LEN && v.getInt32(off) === PLAIN_TIMESTAMPS) {
+    if (end - off === TIMESTAMPS_LEN && v.getInt32(off) === PLAIN_TIMESTAMPS) {
       this.hasTimestamps = true;
       this.tsVal = v.getInt32(off + 4);
       this.tsEcr = v.getInt32(off + 8);
@@ -82,9 +82,7 @@ export class TcpOptions {
 /** Does the header of `len` bytes at `tcp` have no options, or timestamps as nearly every segment has them? */
 export function isPlain(v: DataView, tcp: number, len: number): boolean {
   if (len === MIN_HEADER_LEN) return true;
-  return (
-    len === MIN_HEADER_LEN + PLAIN_TIMESTAMPS_LEN && v.getInt32(tcp + MIN_HEADER_LEN) === PLAIN_TIMESTAMPS
-  );
+  return len === MIN_HEADER_LEN + TIMESTAMPS_LEN && v.getInt32(tcp + MIN_HEADER_LEN) === PLAIN_TIMESTAMPS;
 }
 
 /** The writers return the offset behind what they wrote; each is a multiple of four bytes long. */
@@ -108,7 +106,7 @@ export function writeTimestamps(v: DataView, at: number, tsVal: number, tsEcr: n
   v.setInt32(at, PLAIN_TIMESTAMPS);
   v.setInt32(at + 4, tsVal);
   v.setInt32(at + 8, tsEcr);
-  return at + PLAIN_TIMESTAMPS_LEN;
+  return at + TIMESTAMPS_LEN;
 }
 
 /** The head of a SACK option for `blocks` blocks of 8 bytes, which the caller writes behind it. RFC 2018 3. */
