@@ -1,18 +1,19 @@
 // A real guest: Debian's kernel and iperf3 under QEMU without KVM, the image of the end-to-end tests (tools/guest).
 //
-// It is booted with one virtio-net NIC on the network of an engine, and driven over a serial port of its own, whose
-// protocol is that of tools/guest/files/agent: "ID BASE64-OF-A-SHELL-SCRIPT" goes in, "ID STATUS BASE64-OF-ITS-OUTPUT"
-// comes back. No network is involved in that.
+// It is booted with one virtio-net NIC on the network of an engine, and driven over a serial port of its own: no network is
+// involved in that.
 
-import { EventEmitter, once } from 'node:events';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
+import { GuestAgent, type Outcome, qemuCommand } from '../../test/e2e/support/guest-agent.ts';
 import type { Engine } from './engines.ts';
 import { run, Started } from './machine.ts';
 
 /** Built into Debian's kernel and its default; set by hand nevertheless, so that what the tables say of it is true. */
 export const GUEST_CONGESTION = 'cubic';
+const NIC = 'virtio-net-pci';
 const BUILD_MS = 600_000;
 /** It takes 3 s on a machine that has nothing else to do. */
 const BOOT_MS = 120_000;
@@ -60,23 +61,14 @@ export interface Addresses {
 export class QemuGuest {
   readonly process: Started;
   private readonly gateway: string;
-  private readonly answers = new EventEmitter();
-  private port: Socket | null = null;
-  private lastId = 0;
-  private input = '';
+  private readonly agent: GuestAgent;
+  private readonly ended: Promise<never>;
 
-  private constructor(process: Started, server: Server, gateway: string) {
+  private constructor(process: Started, ended: Promise<never>, port: Socket, gateway: string) {
     this.process = process;
+    this.ended = ended;
+    this.agent = new GuestAgent(port);
     this.gateway = gateway;
-    // Whoever waits is told by once(); nobody may be waiting.
-    this.answers.on('error', () => {});
-    process.process.once('close', () => this.answers.emit('error', new Error(`QEMU ended: ${process.said}`)));
-    server.once('connection', (port) => {
-      this.port = port;
-      port.setEncoding('latin1').on('data', (text: string) => this.take(text));
-      // QEMU was stopped; that is told by the end of its process.
-      port.on('error', () => port.destroy());
-    });
   }
 
   /** Boots a guest and sets its network up by hand, the same for every engine. `path` is where its files begin. */
@@ -86,12 +78,29 @@ export class QemuGuest {
     path: string,
     { own, gateway }: Addresses,
   ): Promise<QemuGuest> {
-    const server = createServer().listen(`${path}.control`);
+    const [control, console] = [`${path}.control`, `${path}.console`];
+    const server = createServer().listen(control);
     await once(server, 'listening');
-    const process = new Started(qemuCommand(image, netdev, path));
+    const files = {
+      kernel: join(image, 'vmlinux'),
+      initramfs: join(image, 'initramfs.cpio'),
+      control,
+      console,
+    };
+    const network = ['-netdev', netdev, '-device', `${NIC},netdev=net0`];
+    const process = new Started(qemuCommand({ ...files, nic: NIC, network }));
+    const ended = once(process.process, 'close').then(() => {
+      throw new Error(`QEMU ended: ${process.said}`);
+    });
+    // Whoever waits is told by the race; nobody may be waiting.
+    ended.catch(() => {});
     try {
-      const guest = new QemuGuest(process, server, gateway);
-      await guest.answer('ready', BOOT_MS);
+      const [port] = (await Promise.race([
+        once(server, 'connection', { signal: AbortSignal.timeout(BOOT_MS) }),
+        ended,
+      ])) as [Socket];
+      const guest = new QemuGuest(process, ended, port, gateway);
+      await guest.answer(guest.agent.ready(), BOOT_MS);
       await guest.sh(
         `set -e
         ip addr add ${own} dev eth0
@@ -102,8 +111,8 @@ export class QemuGuest {
       return guest;
     } catch (error) {
       await process.stop();
-      const console = readFileSync(`${path}.console`, { encoding: 'utf8', flag: 'a+' }).slice(-KEPT_TEXT);
-      throw new Error(`the guest does not come up: ${String(error)}\n${console}`);
+      const said = readFileSync(console, { encoding: 'utf8', flag: 'a+' }).slice(-KEPT_TEXT);
+      throw new Error(`the guest does not come up: ${String(error)}\n${said}`);
     } finally {
       server.close();
     }
@@ -129,46 +138,21 @@ export class QemuGuest {
 
   /** Runs a shell script in the guest and returns what it printed; a status other than 0 throws with that. */
   private async sh(script: string, ms: number): Promise<string> {
-    const id = `${++this.lastId}`;
-    const answer = this.answer(id, ms);
-    this.port?.write(`${id} ${Buffer.from(script).toString('base64')}\n`);
-    const [status, output] = await answer;
+    const { status, output } = await this.answer(this.agent.sh(script), ms);
     if (status !== 0) throw new Error(`in the guest: ${script}: ${status}: ${output}`);
     return output;
   }
 
-  private async answer(id: string, ms: number): Promise<[status: number, output: string]> {
-    const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(), ms);
+  /** `answer` within `ms`, or an error: QEMU has ended, or the time is over. */
+  private async answer(answer: Promise<Outcome>, ms: number): Promise<Outcome> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`the guest did not answer within ${ms} ms`)), ms);
+    });
     try {
-      if (this.process.hasEnded) throw new Error(`QEMU has ended: ${this.process.said}`);
-      return (await once(this.answers, id, { signal: timeout.signal })) as [number, string];
-    } catch (error) {
-      throw timeout.signal.aborted ? new Error(`the guest did not answer within ${ms} ms`) : error;
+      return await Promise.race([answer, this.ended, late]);
     } finally {
       clearTimeout(timer);
     }
   }
-
-  private take(text: string): void {
-    const lines = (this.input + text).split('\n');
-    this.input = lines.pop()!;
-    for (const each of lines) {
-      const [id, status, output] = each.trim().split(' ');
-      this.answers.emit(id!, Number(status), Buffer.from(output ?? '', 'base64').toString());
-    }
-  }
-}
-
-/** KVM is not asked for even where it is: without it QEMU is what this network is for. */
-function qemuCommand(image: string, netdev: string, path: string): string[] {
-  return [
-    ...['qemu-system-x86_64', '-no-user-config', '-M', 'pc', '-accel', 'tcg', '-cpu', 'max', '-m', '384'],
-    ...['-display', 'none', '-vga', 'none', '-monitor', 'none', '-parallel', 'none', '-no-reboot'],
-    ...['-kernel', join(image, 'vmlinux'), '-initrd', join(image, 'initramfs.cpio')],
-    ...['-append', 'console=ttyS0 quiet panic=-1 nic=virtio-net-pci'],
-    ...['-serial', `file:${path}.console`],
-    ...['-chardev', `socket,id=control,path=${path}.control`, '-serial', 'chardev:control'],
-    ...['-netdev', netdev, '-device', 'virtio-net-pci,netdev=net0'],
-  ];
 }

@@ -1,6 +1,7 @@
 // A Debian guest under QEMU, driven over a serial port of its own: `guest.sh('ip addr')`. See tools/guest/.
 
 import { createServer, type Server, type Socket } from 'node:net';
+import { GuestAgent, type Outcome, qemuCommand } from './guest-agent.ts';
 import { type Lab, type Process, within } from './processes.ts';
 import { initramfs, kernel } from './requirements.ts';
 
@@ -17,11 +18,7 @@ export interface GuestOptions {
   readonly memoryMiB?: number;
 }
 
-export interface Outcome {
-  readonly status: number;
-  /** Standard output and error. */
-  readonly output: string;
-}
+export type { Outcome } from './guest-agent.ts';
 
 const BOOT_MS = 60_000;
 const COMMAND_MS = 60_000;
@@ -30,18 +27,12 @@ export class Guest {
   readonly name: string;
   /** QEMU, or `usernet qemu` around it. */
   readonly process: Process;
-  private readonly port: Socket;
-  private readonly waiting = new Map<string, (outcome: Outcome) => void>();
-  private lastId = 0;
-  private input = '';
+  private readonly agent: GuestAgent;
 
   private constructor(name: string, process: Process, port: Socket) {
     this.name = name;
     this.process = process;
-    this.port = port;
-    port.setEncoding('latin1').on('data', (text: string) => this.take(text));
-    // QEMU was killed: whoever waits for an answer learns of it by the process's end.
-    port.on('error', () => port.destroy());
+    this.agent = new GuestAgent(port);
   }
 
   /** Boots a guest; resolves when it takes commands. */
@@ -52,12 +43,14 @@ export class Guest {
     lab.giveAway(control, 0o600);
     const console = lab.path(`${options.name}.console`);
     lab.watchLog(console);
-    const argv = [...(options.wrapper ?? []), ...qemuCommand(lab, options, control, console)];
+    const { nic, network, memoryMiB = 384 } = options;
+    const files = { kernel: lab.copy(kernel), initramfs: lab.copy(initramfs), control, console };
+    const argv = [...(options.wrapper ?? []), ...qemuCommand({ ...files, nic, network, memoryMiB })];
     const process = lab.spawn(options.name, argv);
     try {
       const port = await within(BOOT_MS, `${options.name}: control port`, firstConnection(server, process));
       const guest = new Guest(options.name, process, port);
-      await within(BOOT_MS, `${options.name}: boot`, guest.answer('ready'));
+      await within(BOOT_MS, `${options.name}: boot`, guest.whileUp(guest.agent.ready()));
       return guest;
     } finally {
       server.close();
@@ -66,10 +59,7 @@ export class Guest {
 
   /** Runs a shell script in the guest. Several may run at once. */
   sh(script: string, ms = COMMAND_MS): Promise<Outcome> {
-    const id = `${++this.lastId}`;
-    const answer = this.answer(id);
-    this.port.write(`${id} ${Buffer.from(script).toString('base64')}\n`);
-    return within(ms, `${this.name}: ${script}`, answer);
+    return within(ms, `${this.name}: ${script}`, this.whileUp(this.agent.sh(script)));
   }
 
   /** As `sh`, but a status other than 0 rejects. Returns the output without white space around it. */
@@ -95,31 +85,21 @@ export class Guest {
   /** The guest's end as a crash would be. */
   async kill(): Promise<void> {
     await this.process.stop('SIGKILL', 5000);
-    this.port.destroy();
+    this.agent.destroy();
   }
 
   /** The guest switches itself off. */
   async powerOff(): Promise<void> {
-    this.port.write(`off ${Buffer.from('poweroff -f').toString('base64')}\n`);
+    this.agent.send('off', 'poweroff -f');
     await within(10_000, `${this.name}: power off`, this.process.exited);
   }
 
-  private answer(id: string): Promise<Outcome> {
+  /** `answer`, or the end of the guest. */
+  private whileUp(answer: Promise<Outcome>): Promise<Outcome> {
     return new Promise((resolve, reject) => {
-      this.waiting.set(id, resolve);
+      answer.then(resolve);
       this.process.exited.then(() => reject(new Error(`${this.name}: ended\n${this.process.log()}`)));
     });
-  }
-
-  private take(text: string): void {
-    const lines = (this.input + text).split('\n');
-    this.input = lines.pop()!;
-    for (const line of lines) {
-      const [id, status, output] = line.trim().split(' ');
-      const resolve = this.waiting.get(id!);
-      this.waiting.delete(id!);
-      resolve?.({ status: Number(status), output: Buffer.from(output ?? '', 'base64').toString() });
-    }
   }
 }
 
@@ -128,29 +108,4 @@ function firstConnection(server: Server, process: Process): Promise<Socket> {
     server.once('connection', resolve);
     process.exited.then(() => reject(new Error(`QEMU ended\n${process.log()}`)));
   });
-}
-
-/** No `-nodefaults`: without a network option QEMU shall have its default one. */
-function qemuCommand(lab: Lab, options: GuestOptions, control: string, console: string): string[] {
-  return [
-    'qemu-system-x86_64',
-    ...['-M', 'pc', '-accel', 'tcg', '-cpu', 'max', '-m', `${options.memoryMiB ?? 384}`],
-    ...[
-      '-no-user-config',
-      '-display',
-      'none',
-      '-vga',
-      'none',
-      '-monitor',
-      'none',
-      '-parallel',
-      'none',
-      '-no-reboot',
-    ],
-    ...['-kernel', lab.copy(kernel), '-initrd', lab.copy(initramfs)],
-    ...['-append', `console=ttyS0 quiet panic=-1 nic=${options.nic}`],
-    ...['-serial', `file:${console}`],
-    ...['-chardev', `socket,id=control,path=${control}`, '-serial', 'chardev:control'],
-    ...options.network,
-  ];
 }
