@@ -1,21 +1,21 @@
 // What a user may say, and what the engine runs with. Text outside, numbers inside: parseConfig() checks everything
 // once, fills in every default and returns Settings, or throws one ConfigError that names the setting.
 
-import type { Endpoint, Mac } from '../base/addr.ts';
-import { formatEndpoint, formatIpv4Word, parseMac } from '../base/addr.ts';
+import type { Mac } from '../base/addr.ts';
+import { formatIpv4Word, parseMac } from '../base/addr.ts';
 import type {
   CongestionName,
   DhcpSettings,
   DnsSettings,
-  ForwardSettings,
   LimitSettings,
   Settings,
   TimeoutSettings,
 } from '../base/settings.ts';
 import * as check from './config-checks.ts';
 import { ConfigError, type Subnet } from './config-checks.ts';
+import { type ForwardConfig, forwardsOf } from './config-forwards.ts';
 
-export { ConfigError };
+export { ConfigError, type ForwardConfig };
 
 /** Plain data, as JSON could hold it. A key that is not listed here is refused. */
 export interface NetworkConfig {
@@ -75,14 +75,6 @@ export interface DnsConfig {
   readonly address?: string;
   /** Resolvers to ask instead of the host's own: "192.0.2.1", or with a port other than 53 "192.0.2.1:5353". */
   readonly resolvers?: readonly string[];
-}
-
-export interface ForwardConfig {
-  readonly proto: 'tcp' | 'udp';
-  /** "127.0.0.1:2222", "[::1]:2222"; a port alone binds 127.0.0.1. Port 0: one that the host chooses. */
-  readonly host: string;
-  /** "10.0.2.15:22"; a port alone leads to the first address of the pool. */
-  readonly guest: string;
 }
 
 export interface LimitsConfig {
@@ -275,36 +267,6 @@ function staticLeasesOf(
   return leases;
 }
 
-function forwardsOf(
-  said: unknown,
-  net: Subnet,
-  firstGuest: number,
-  taken: ReadonlyMap<number, string>,
-): readonly ForwardSettings[] {
-  const bound = new Set<string>();
-  return check.listOf('forwards', said).map((value, i) => {
-    const path = `forwards[${i}]`;
-    const forward = check.objectOf<ForwardConfig>(path, value, FORWARD_KEYS);
-    const proto = forward.proto;
-    if (proto !== 'tcp' && proto !== 'udp')
-      throw new ConfigError(`${path}.proto`, `${check.show(proto)} is neither tcp nor udp`);
-    const host = check.hostEndpoint(`${path}.host`, forward.host);
-    claim(bound, `${path}.host`, proto, host);
-    const guest = check.guestEndpoint(`${path}.guest`, forward.guest, net, firstGuest);
-    const owner = taken.get(guest.address);
-    if (owner !== undefined)
-      throw new ConfigError(`${path}.guest`, `${formatIpv4Word(guest.address)} is ${owner}`);
-    return { proto, host, guestAddress: guest.address | 0, guestPort: guest.port };
-  });
-}
-
-function claim(bound: Set<string>, path: string, proto: string, host: Endpoint): void {
-  if (host.port === 0) return;
-  const key = `${proto} ${formatEndpoint(host)}`;
-  if (bound.has(key)) throw new ConfigError(path, `${key} is forwarded twice`);
-  bound.add(key);
-}
-
 function limitsOf(said: unknown): LimitSettings {
   const limits = check.objectOf<LimitsConfig>('limits', said ?? {}, LIMIT_KEYS);
   const table = (key: keyof LimitsConfig, fallback: number): number =>
@@ -377,8 +339,6 @@ const DHCP_KEYS: Record<keyof DhcpConfig, true> = {
 };
 
 const DNS_KEYS: Record<keyof DnsConfig, true> = { address: true, resolvers: true };
-
-const FORWARD_KEYS: Record<keyof ForwardConfig, true> = { proto: true, host: true, guest: true };
 
 const LIMIT_KEYS: Record<keyof LimitsConfig, true> = {
   tcpFlows: true,

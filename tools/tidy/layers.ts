@@ -9,7 +9,7 @@ import { isNode, type Source, walk } from './source.ts';
 export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   base: [],
   wire: ['base'],
-  host: ['base'],
+  host: ['base', 'wire'],
   pcap: ['base', 'wire'],
   tcp: ['base', 'wire'],
   link: ['base', 'wire', 'pcap'],
@@ -23,16 +23,24 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     ...['services', 'guest', 'nat'],
   ],
   replay: ['base', 'wire', 'host', 'pcap', 'tcp', 'link', 'ip', 'network'],
-  node: ['base', 'wire', 'host', 'pcap', 'link', 'network'],
-  cli: ['base', 'wire', 'pcap', 'link', 'guest', 'network', 'replay', 'node'],
+  relay: ['base', 'wire', 'host'],
+  web: ['base', 'wire', 'host', 'link', 'network', 'relay'],
+  node: ['base', 'wire', 'host', 'pcap', 'link', 'network', 'relay'],
+  cli: ['base', 'wire', 'pcap', 'link', 'guest', 'network', 'replay', 'relay', 'node'],
 };
 
-const CORE = Object.keys(LAYERS).filter((folder) => folder !== 'node' && folder !== 'cli');
+/** What every place can run that has WebAssembly or not even that: neither Node nor a browser. */
+const CORE = Object.keys(LAYERS).filter((folder) => !['web', 'node', 'cli'].includes(folder));
 
 /** The package's entry points. */
 const ENTRIES: Readonly<Record<string, readonly string[]>> = {
-  'index.ts': CORE,
-  'node.ts': [...CORE, 'node', 'index.ts'],
+  'index.ts': [...CORE, 'web'],
+  'pcap.ts': ['base', 'pcap'],
+  'testing.ts': CORE,
+  'v86.ts': CORE,
+  'node.ts': [...CORE, 'web', 'node', 'index.ts'],
+  'qemu.ts': [...CORE, 'node'],
+  'websocket.ts': [...CORE, 'node'],
 };
 
 /** npm packages that src/ may import, and where. */
@@ -40,6 +48,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   // Objects and BigInt: for what a user writes, never on the packet path.
   'ip-num': ['network'],
   koffi: ['node'],
+  ws: ['node'],
 };
 
 /** The part of src/ that `path` belongs to: a folder's name, or a file's for those directly in src/. */
@@ -49,7 +58,12 @@ export function partOf(path: string): string {
 
 /** May the file import node:*, and use what only Node has? */
 export function isNodeSide(path: string): boolean {
-  return ['node', 'node.ts', 'cli'].includes(partOf(path));
+  return ['node', 'node.ts', 'qemu.ts', 'websocket.ts', 'cli'].includes(partOf(path));
+}
+
+/** May the file use what a browser and Node have both, such as setTimeout and WebSocket? */
+export function isWebSide(path: string): boolean {
+  return partOf(path) === 'web' || isNodeSide(path);
 }
 
 export function checkLayers(source: Source): Finding[] {

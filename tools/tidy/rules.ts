@@ -1,6 +1,6 @@
 // What a file may contain, apart from whom it imports: globals, sizes, words.
 
-import { importsOf, isNodeSide, partOf } from './layers.ts';
+import { importsOf, isWebSide, partOf } from './layers.ts';
 import { type Finding, isNode, type Node, nameOf, type Source, walk } from './source.ts';
 
 /** Time, randomness, IO and text codecs reach the core through its interfaces, or it would not run in a browser. */
@@ -35,7 +35,7 @@ const UNFINISHED = /\b(TODO|FIXME|XXX)\b/;
 
 /** The globals that the core must do without, and slice() where bytes are handled. */
 export function checkCoreGlobals(source: Source): Finding[] {
-  if (isNodeSide(source.path)) return [];
+  if (isWebSide(source.path)) return [];
   const own = declaredNames(source);
   const bytes = BYTE_PARTS.includes(partOf(source.path));
   const findings: Finding[] = [];
