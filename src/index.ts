@@ -1,22 +1,38 @@
-// The part of usernet that runs anywhere: in Node, in a browser, in a worker. What needs Node is in node.ts.
+// The part of usernet that runs anywhere: in Node, in a browser, in a worker. What needs Node is in node.ts; what reads
+// and writes captures in pcap.ts.
 
+export type { Abortable } from './base/abort.ts';
 export type { Endpoint, IpAddr, Mac } from './base/addr.ts';
 export type { Clock, Micros, Ms } from './base/clock.ts';
 export { Drop, type DropName, dropNames, Loss, type LossName, lossNames } from './base/drop.ts';
 export type { Memory } from './base/memory.ts';
 export type { Random } from './base/random.ts';
 export type { Settings } from './base/settings.ts';
+export { ByteStream, type ByteStreamEvents } from './host/byte-stream.ts';
 export type * from './host/host-network.ts';
 export { HostBindError } from './host/host-network.ts';
 export { captureLink, type FrameRecorder, type LinkRecorder } from './link/capture.ts';
 export type { FaultFigures, FaultOptions } from './link/fault-options.ts';
 export type { FaultCounts, FaultStats } from './link/fault-stats.ts';
 export { faultyLink } from './link/faults.ts';
+export { FramePort } from './link/frame-port.ts';
 export type { Direction, Link, LinkHost, LinkLosses, LinkSink } from './link/link.ts';
 export { createPair, type Pair } from './link/pair.ts';
-export { ConfigError, type NetworkConfig } from './network/config.ts';
-export type { FlowEnded, FlowOpened, NetworkEvents } from './network/events.ts';
-export { createNetwork, Network, type NetworkParts } from './network/network.ts';
+export { ConnectError, type VirtualListener, type VirtualUdp, type Waiting } from './network/code-access.ts';
+export { ConfigError, type ForwardConfig, type NetworkConfig } from './network/config.ts';
+export type {
+  EventHandler,
+  EventHandlers,
+  EventName,
+  FlowEnded,
+  FlowOpened,
+  ListenOptions,
+  NetworkError,
+  NetworkEvents,
+} from './network/events.ts';
+export type { Forward, ForwardList } from './network/forward-list.ts';
+export { Network } from './network/network.ts';
+export type { NetworkParts, PortOptions } from './network/parts.ts';
 export type {
   FlowStats,
   LeaseStats,
@@ -26,11 +42,11 @@ export type {
   TcpStats,
   UdpFlowStats,
 } from './network/stats.ts';
-export { FilterError, type FrameFilter, parseFilter } from './pcap/filter.ts';
-export type { CaptureDamage, CaptureFrame, CaptureSource, KeptFrame } from './pcap/frames.ts';
-export { CaptureReader, keepFrame, readCapture } from './pcap/reader.ts';
-export { utf8Bytes } from './pcap/utf8.ts';
-export type { CaptureWriter, FrameOrigin, LinkCounts, PcapOptions } from './pcap/writer.ts';
-export { PcapWriter } from './pcap/writer.ts';
-export { type PcapNgOptions, PcapNgWriter } from './pcap/writer-ng.ts';
-export { type Difference, type ReplayOptions, type ReplayResult, replay } from './replay/replay.ts';
+export type { Credentials } from './relay/credentials.ts';
+export type { Dial, MessageEvents, MessageSocket } from './relay/message-socket.ts';
+export { RelayHost, type RelayHostOptions, type RelayHostStats } from './relay/relay-host.ts';
+export { WebClock } from './web/clock.ts';
+export { WebRandom } from './web/random.ts';
+export { type StreamPair, webStreams } from './web/streams.ts';
+export { createNetwork, type NetworkOptions } from './web/web-network.ts';
+export { dialWebSocket } from './web/websocket-transport.ts';

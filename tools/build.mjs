@@ -9,6 +9,11 @@ const root = resolve(import.meta.dirname, '..');
 const { version } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8'));
 const program = resolve(root, 'dist/usernet.mjs');
 
+// `ws` is CommonJS: inside a module it finds Node's own through this.
+const BANNER = `#!/usr/bin/env node
+import { createRequire } from 'node:module';
+const require = createRequire(import.meta.url);`;
+
 await build({
   entryPoints: [resolve(root, 'src/cli/main.ts')],
   outfile: program,
@@ -16,7 +21,7 @@ await build({
   platform: 'node',
   format: 'esm',
   target: 'node20',
-  banner: { js: '#!/usr/bin/env node' },
+  banner: { js: BANNER },
   define: { USERNET_VERSION: JSON.stringify(version) },
   // Native, optional, and imported only when a TAP link is asked for.
   external: ['koffi'],

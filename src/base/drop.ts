@@ -133,6 +133,10 @@ export const Loss = {
   NeighbourEvicted: 17,
   /** A frame that was for all other guests and reached none, because its guest has sent so many. */
   FloodLimited: 18,
+  /** A frame that an emulator handed over and its port had no room for: faster than the engine takes them. */
+  PortQueueFull: 19,
+  /** The same, longer than the port takes. */
+  PortFrameTooLong: 20,
 } as const;
 export type Loss = (typeof Loss)[keyof typeof Loss];
 export type LossName = keyof typeof Loss;

@@ -2,6 +2,7 @@
 // layer reads its part of it.
 
 import type { Endpoint, Mac } from './addr.ts';
+import type { AddrRange } from './ranges.ts';
 
 /** Checked, complete, frozen. Addresses are IPv4 words, see base/addr.ts. */
 export interface Settings {
@@ -11,11 +12,14 @@ export interface Settings {
   readonly prefix: number;
   readonly broadcast: number;
   readonly gateway: number;
+  /** The first address for guests: where a forward leads that names none. */
+  readonly firstGuest: number;
   readonly mtu: number;
   readonly dhcp: DhcpSettings | null;
   readonly dns: DnsSettings | null;
   readonly hostLoopback: boolean;
   readonly linkLocal: boolean;
+  readonly deny: readonly AddrRange[];
   readonly restrict: boolean;
   readonly udpFullCone: boolean;
   readonly congestion: CongestionName;

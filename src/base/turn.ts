@@ -114,6 +114,11 @@ export class Turn {
     }
   }
 
+  /** Is a turn under way? */
+  get isRunning(): boolean {
+    return this.phase !== 'idle';
+  }
+
   /** Says that something is done which costs more than a frame does. */
   spend(units: number): void {
     this.work += units;

@@ -5,6 +5,7 @@ import type { Settings } from '../base/settings.ts';
 import { type FaultOptions, faultsText } from '../link/fault-options.ts';
 import { joinOptions, type QemuOption } from '../network/qemu-options.ts';
 import type { LinkSpec, StreamLinkSpec } from '../node/link-spec.ts';
+import { bracketed, DENIED_TO_PAGES, type WebSocketLinkSpec, webSocketUrl } from '../node/websocket-spec.ts';
 
 /** What the network is, and what it opens to the guest and to the outside. */
 export function networkLines(settings: Settings): string[] {
@@ -33,7 +34,11 @@ function reachLines(s: Settings): string[] {
 export function forwardLine(f: Settings['forwards'][number]): string {
   const guest = `${formatIpv4Word(f.guestAddress)}:${f.guestPort}`;
   const port = f.host.port === 0 ? ' (a port that the host chooses)' : '';
-  return `forward ${f.proto} ${formatEndpoint(f.host)}${port} to the guest's ${guest}`;
+  return forwardText(f.proto, `${formatEndpoint(f.host)}${port}`, guest);
+}
+
+export function forwardText(proto: string, host: string, guest: string): string {
+  return `forward ${proto} ${host} to the guest's ${guest}`;
 }
 
 /**
@@ -41,13 +46,22 @@ export function forwardLine(f: Settings['forwards'][number]): string {
  * together, because each device needs a namespace and an address of its own. `isolated`: a network for each link.
  */
 export function linkLines(specs: readonly LinkSpec[], settings: Settings, isolated: boolean): string[] {
-  const isLeased = !isolated && specs.some((spec) => spec.kind !== 'tap');
+  const isLeased = !isolated && specs.some(isStream);
   let addresses = guestAddresses(settings, isLeased);
   return specs.flatMap((spec) => {
     if (isolated) addresses = guestAddresses(settings, false);
-    const lines = spec.kind === 'tap' ? tapLines(spec.name, settings, addresses) : streamLines(spec);
+    const lines = isStream(spec)
+      ? streamLines(spec)
+      : spec.kind === 'ws'
+        ? webSocketLines(spec)
+        : tapLines(spec.name, settings, addresses);
     return [...lines, ...faultLines(spec.faults)];
   });
+}
+
+/** Are its guests QEMU's? */
+export function isStream(spec: LinkSpec): spec is StreamLinkSpec {
+  return spec.kind === 'unix' || spec.kind === 'tcp';
 }
 
 /**
@@ -84,6 +98,24 @@ function tapLines(device: string, settings: Settings, addresses: Generator<numbe
   ];
 }
 
+function webSocketLines(spec: WebSocketLinkSpec): string[] {
+  const { host, port, shared = false, hostLoopback = false, deny = DENIED_TO_PAGES } = spec;
+  const apart = shared ? 'on a network that they share' : 'each on a network of its own';
+  const kept = [...(hostLoopback ? [] : ["this host's loopback"]), ...deny];
+  return [
+    `serving WebSocket guests on ${bracketed(host)}:${port}, ${apart}; for an emulator in a page:`,
+    `  ${webSocketUrl(spec)}`,
+    ...(spec.token === null ? ['  anyone who can connect there is a guest: no token is needed'] : []),
+    `  pages that may connect: ${pagesText(spec)}`,
+    ...(kept.length > 0 ? [`  they do not reach: ${kept.join(', ')}`] : []),
+  ];
+}
+
+function pagesText({ origins, token }: WebSocketLinkSpec): string {
+  if (origins === undefined) return token === null ? 'none, see origin=' : "those of this host's own servers";
+  return origins.includes('*') ? 'any' : origins.join(', ');
+}
+
 function faultLines(faults: FaultOptions | undefined): string[] {
   return faults === undefined ? [] : [`  this link is bad on purpose: ${faultsText(faults)}`];
 }
@@ -115,10 +147,6 @@ function addressOptions(spec: StreamLinkSpec): QemuOption[] {
     ['addr.host', spec.host],
     ['addr.port', String(spec.port)],
   ];
-}
-
-function bracketed(host: string): string {
-  return host.includes(':') ? `[${host}]` : host;
 }
 
 function shellWord(text: string): string {

@@ -3,7 +3,7 @@
 
 import { once } from 'node:events';
 import type { Link } from '../link/link.ts';
-import type { NetworkEvents } from '../network/events.ts';
+import type { EventHandlers } from '../network/events.ts';
 import type { LinkSpec } from '../node/link-spec.ts';
 import { say } from './output.ts';
 import type { Serving } from './serving.ts';
@@ -12,7 +12,8 @@ const FAILED = 1;
 
 /** Does this link come later, at the only attempt at it? */
 export function isAwaited(spec: LinkSpec): boolean {
-  return spec.kind !== 'tap' && !spec.server && (spec.reconnectSeconds ?? 0) === 0;
+  if (spec.kind === 'tap' || spec.kind === 'ws') return false;
+  return !spec.server && (spec.reconnectSeconds ?? 0) === 0;
 }
 
 /** Is it over with this link when its only guest has gone, or cannot be reached? */
@@ -47,15 +48,15 @@ export class End {
     return this.hasRefused ? FAILED : 0;
   }
 
-  readonly events: NetworkEvents = {
-    onGuestUp: (link) => say(`${link}: up`),
-    onGuestDown: (link, reason) => {
+  readonly events = {
+    'guest-up': ({ link }) => say(`${link}: up`),
+    'guest-down': ({ link, reason }) => {
       say(`${link}: down: ${reason}`);
       this.guestGone();
     },
-    onLease: (mac, address) => say(`${mac}: leased ${address}`),
-    onError: (message) => say(message),
-  };
+    lease: ({ mac, address }) => say(`${mac}: leased ${address}`),
+    error: ({ message }) => say(message),
+  } satisfies EventHandlers;
 
   /** What the port of `spec` calls with each link. */
   counted(spec: LinkSpec, serving: Serving): (link: Link) => void {

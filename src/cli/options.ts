@@ -46,7 +46,15 @@ export const LINK_OPTION: OptionSpec = {
   help:
     'Where guests are. unix:PATH or tcp:HOST:PORT, where this program listens for any number of guests; tcp:PORT is on ' +
     '127.0.0.1. With ,server=off it connects to a guest that listens, and with ,reconnect=SECONDS does so again when ' +
-    'the connection ends. The socket of unix:PATH is for its owner only. A comma in PATH is doubled. tap:NAME is ' +
+    'the connection ends. The socket of unix:PATH is for its owner only. A comma in PATH is doubled. ' +
+    'ws:HOST:PORT, or ws:PORT on 127.0.0.1, is a WebSocket for emulators in pages (v86, jor1k, JSLinux, ' +
+    'container2wasm). Its URL, which is printed, has a token: token=TEXT is one of your own, token=none asks for ' +
+    'none. origin=https://example.org (again for more, * for any): pages of that server may connect, without it those ' +
+    'of servers on this host, and with token=none no page. host=NAME: a name that this server is known by. ' +
+    'format=frame or format=length-prefixed, without it as the client asks. clients=64: no more at a time. Each has a ' +
+    'network of its own, with shared one that they share; it is never that of other links. They reach neither the ' +
+    'loopback of this host, unless host-loopback=on, nor what deny= lists (again for more; prefixes, private, cgnat, ' +
+    'link-local, metadata, loopback; none): private, cgnat, link-local and metadata. tap:NAME is ' +
     'a TAP device of Linux: needs the package koffi, and root or a device made for this user; it gets the ' +
     "network's MTU, and a network namespace that it is moved into is the guest. A link is bad on " +
     'purpose, in both directions, with any of loss=1%, delay=20ms, jitter=5ms, reorder=2%, duplicate=1%, corrupt=0.1%, ' +

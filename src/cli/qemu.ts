@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseConfig } from '../network/config.ts';
-import type { NetworkEvents } from '../network/events.ts';
+import type { EventHandlers } from '../network/events.ts';
 import { LinkNames, listenQemu, type OnLink, type QemuPort } from '../node/qemu-port.ts';
 import { type Args, type Command, UsageError } from './args.ts';
 import { networkLines } from './banner.ts';
@@ -77,7 +77,7 @@ async function qemuCommand(args: Args): Promise<number> {
 }
 
 /** QEMU has the terminal: nothing is said there but trouble. */
-const EVENTS: NetworkEvents = { onError: (message) => say(message) };
+const EVENTS: EventHandlers = { error: ({ message }) => say(message) };
 
 class Networks {
   private readonly options: SessionOptions;
@@ -95,7 +95,7 @@ class Networks {
     const { events } = this.options;
     const session = new Session(plan.id, plan.config, {
       ...this.options,
-      events: { ...events, onGuestUp: () => this.count(1), onGuestDown: () => this.count(-1) },
+      events: { ...events, 'guest-up': () => this.count(1), 'guest-down': () => this.count(-1) },
     });
     this.sessions.push(session);
     await session.start();

@@ -5,7 +5,7 @@ import { type LinkPort, openLinkPort } from '../node/link-port.ts';
 import { type LinkSpec, parseLinkSpec } from '../node/link-spec.ts';
 import { LinkNames } from '../node/qemu-port.ts';
 import { type Args, type Command, UsageError } from './args.ts';
-import { linkLines, MAC_LINE, networkLines } from './banner.ts';
+import { isStream, linkLines, MAC_LINE, networkLines } from './banner.ts';
 import { openCaptures } from './capture-file.ts';
 import { End, isAwaited } from './end.ts';
 import { about } from './errors.ts';
@@ -20,7 +20,7 @@ import {
   withResolvers,
 } from './options.ts';
 import { say, version } from './output.ts';
-import { Isolated, Shared } from './serving.ts';
+import { Servings } from './servings.ts';
 import { within } from './session.ts';
 import { onSignals } from './signals.ts';
 
@@ -64,7 +64,7 @@ async function runCommand(args: Args): Promise<number> {
   const captures = openCaptures(args.all('pcap'));
   const end = new End(specs);
   const options = { format: statsFormat(args) ?? 'text', wrap: captures.wrap, events: end.events } as const;
-  const serving = args.has('isolated') ? new Isolated(config, options) : new Shared(config, options);
+  const serving = new Servings(specs, config, args.has('isolated'), options);
   onSignals({ onEnd: end.now, onStats: () => serving.print() });
   const ports: LinkPort[] = [];
   try {
@@ -72,17 +72,20 @@ async function runCommand(args: Args): Promise<number> {
     const served: LinkSpec[] = [];
     // A guest may connect before the device of that name is opened.
     const names = new LinkNames('qemu', specs.flatMap(deviceOf));
-    const portOptions = { signal: end.signal, onFull: say, mtu: settings.mtu };
+    const portOptions = { signal: end.signal, onFull: say, onRefused: say, mtu: settings.mtu };
     for (const spec of specs) {
-      const opened = about('--link', openLinkPort(spec, end.counted(spec, serving), names, portOptions));
+      const opened = about(
+        '--link',
+        openLinkPort(spec, end.counted(spec, serving.of(spec)), names, portOptions),
+      );
       const kept = opened.then((p) => ports.push(p));
       end.awaits(kept);
       if (!isAwaited(spec)) await kept;
       served.push(isAwaited(spec) ? spec : (await opened).spec);
     }
     const isolated = args.has('isolated');
-    const lines = [...networkLines(settings), ...notes, ...linkLines(served, settings, isolated)];
-    if (!isolated && served.some((spec) => spec.kind !== 'tap')) lines.push(MAC_LINE);
+    const lines = [...networkLines(serving.settings), ...notes, ...linkLines(served, settings, isolated)];
+    if (!isolated && served.some(isStream)) lines.push(MAC_LINE);
     lines.push(`version ${version}, process ${process.pid}, ready`);
     // Not when its only guest was refused.
     if (!end.signal.aborted) for (const line of lines) say(line);

@@ -3,6 +3,7 @@
 
 import type { Link } from '../link/link.ts';
 import type { NetworkConfig } from '../network/config.ts';
+import type { EventHandler } from '../network/events.ts';
 import { messageOf } from './errors.ts';
 import { say } from './output.ts';
 import { Session, type SessionOptions } from './session.ts';
@@ -85,12 +86,15 @@ export class Isolated implements Serving {
     const wanted = (this.config.forwards ?? []).length > 0;
     const holds = wanted && this.forwarding === null;
     if (wanted && !holds) say(`${link.name}: has no forwards, they lead to ${this.forwarding?.title}`);
-    const onGuestDown = (name: string, reason: string): void => {
-      events.onGuestDown?.(name, reason);
+    const onDown: EventHandler<'guest-down'> = (event) => {
+      events['guest-down']?.(event);
       void this.end(session);
     };
     const config = holds ? this.config : { ...this.config, forwards: [] };
-    const session = new Session(link.name, config, { ...this.options, events: { ...events, onGuestDown } });
+    const session = new Session(link.name, config, {
+      ...this.options,
+      events: { ...events, 'guest-down': onDown },
+    });
     this.sessions.add(session);
     if (holds) this.forwarding = session;
     return session;

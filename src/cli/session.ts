@@ -2,10 +2,10 @@
 
 import type { Link } from '../link/link.ts';
 import type { NetworkConfig } from '../network/config.ts';
-import type { NetworkEvents } from '../network/events.ts';
+import type { EventHandlers } from '../network/events.ts';
 import type { Network } from '../network/network.ts';
 import { createNodeNetwork } from '../node/node-network.ts';
-import { forwardLine } from './banner.ts';
+import { forwardText } from './banner.ts';
 import { watchLink } from './bugs.ts';
 import { about, messageOf } from './errors.ts';
 import { printStats, type StatsFormat, say } from './output.ts';
@@ -14,7 +14,7 @@ export interface SessionOptions {
   readonly format: StatsFormat;
   /** Wraps each link, for --pcap. */
   readonly wrap: (link: Link) => Link;
-  readonly events: NetworkEvents;
+  readonly events: EventHandlers;
 }
 
 export class Session {
@@ -25,18 +25,17 @@ export class Session {
 
   constructor(title: string, config: NetworkConfig, options: SessionOptions) {
     this.title = title;
-    this.network = createNodeNetwork(config, options.events);
+    this.network = createNodeNetwork(config, { on: options.events });
     this.options = options;
   }
 
   /** Binds the forwards, and says the ports that the host has chosen. Rejects with one line that names the option. */
   async start(): Promise<void> {
     const { network, title } = this;
-    await about('hostfwd', network.start());
-    const asked = network.settings.forwards.filter((forward) => forward.proto === 'tcp');
-    for (const [i, host] of network.forwardsBound().entries()) {
-      const forward = asked[i];
-      if (forward?.host.port === 0) say(`${title}: ${forwardLine({ ...forward, host })}`);
+    const bound = await about('hostfwd', network.start());
+    for (const [i, { proto, host, guest }] of bound.entries()) {
+      const chosen = network.settings.forwards[i]?.host.port === 0;
+      if (chosen) say(`${title}: ${forwardText(proto, host, guest)}`);
     }
   }
 

@@ -113,6 +113,8 @@ export interface HostListener {
 
 /** One UDP socket of the host. */
 export interface HostDatagrams {
+  /** Of one that was bound where bindUdp() was asked to: where, with the real port when 0 was asked for. */
+  readonly at?: Endpoint | null | undefined;
   /** Sends a copy of [off, off+len) of the arena. False when the socket's queue is full. */
   send(off: number, len: number, to: Endpoint): boolean;
   /** No event after this. */

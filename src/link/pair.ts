@@ -13,14 +13,10 @@
 
 import { Account } from '../base/arena.ts';
 import { assert } from '../base/assert.ts';
-import type { Memory } from '../base/memory.ts';
-import { Region } from '../base/region.ts';
-import { Budget } from '../base/turn.ts';
-import { eachFrame, PREFIX_LEN } from './framing.ts';
+import { BYTES_PER_TURN, Delivery } from './delivery.ts';
 import type { Link, LinkHost, LinkSink, ShowFrame } from './link.ts';
 import { TransmitQueue } from './transmit.ts';
 
-const BYTES_PER_TURN = 262144;
 const BATCHES = 2;
 
 /** Where frames from another arena are copied to: what one turn delivers. */
@@ -54,17 +50,11 @@ class PairEnd implements Link {
   private closed = false;
   /** A turn for receive() has been asked for. */
   private receiveAsked = false;
-  private receiving = false;
   private writableAsked = false;
-  /** What of the other end's oldest batch is still to be delivered. */
-  private readonly batch = new Region();
-  /** Where that batch begins, and how far of it is offered just now. */
-  private batchFrom = 0;
-  private offeredTo = 0;
+  /** Of what the other end sends; there once that has a queue. */
+  private delivery: Delivery | null = null;
   private landing = -1;
-  private budget: Budget | null = null;
   private readonly account = new Account();
-  private readonly run = { at: 0, end: 0, most: 0 };
 
   constructor(name: string, maxFrame: number) {
     this.name = name;
@@ -83,7 +73,6 @@ class PairEnd implements Link {
     this.sink = sink;
     this.host = host;
     this.queue = queue;
-    this.budget = new Budget(host.turn);
     this.askReceive();
   }
 
@@ -115,6 +104,7 @@ class PairEnd implements Link {
     if (!this.closed) {
       this.closed = true;
       this.sink = null;
+      this.delivery?.stop();
       this.other.askReceive();
       this.free();
     }
@@ -122,12 +112,8 @@ class PairEnd implements Link {
   }
 
   recall(show: ShowFrame): void {
-    const { batch, queue, host, other } = this;
-    if (this.receiving && other.queue !== null && other.host !== null) {
-      const { memory } = other.host.arena;
-      const end = Math.max(batch.off, this.offeredTo);
-      eachFrame(memory, this.batchFrom, end, (off, len) => show('from-guest', memory, off, len));
-    }
+    const { queue, host } = this;
+    this.delivery?.recall(show);
     if (queue === null || host === null) return;
     queue.recall((off, len) => show('to-guest', host.arena.memory, off, len));
   }
@@ -146,72 +132,18 @@ class PairEnd implements Link {
   private readonly receive = (): void => {
     const { other } = this;
     if (this.closed) return;
-    this.receiving = true;
-    this.budget!.begin();
-    const more = other.queue !== null && this.deliver(other.queue);
-    this.budget!.end();
-    this.receiving = false;
+    this.delivery ??= this.deliveryOf();
+    const more = this.delivery?.deliver() ?? false;
     if (this.closed) this.free();
     else if (more) this.askReceive();
     else if (other.closed) this.goDown();
   };
 
-  /** Delivers what one turn may deliver. True when there is more. */
-  private deliver(queue: TransmitQueue): boolean {
-    const { batch } = this;
-    let bytes = BYTES_PER_TURN;
-    while (bytes > 0 && this.budget!.left > 0) {
-      if (batch.len === 0) {
-        if (!queue.next(batch)) return false;
-        this.batchFrom = batch.off;
-      }
-      const before = batch.len;
-      this.deliverSome(bytes);
-      bytes -= before - batch.len;
-      if (this.closed) return false;
-      if (batch.len === 0 && queue.release()) this.other.askWritable();
-    }
-    return batch.len > 0 || !queue.isEmpty;
-  }
-
-  /** Delivers about `bytes` bytes of `batch`, as far as the budget goes. */
-  private deliverSome(bytes: number): void {
-    const from = this.other.host!.arena.memory;
-    const { memory } = this.host!.arena;
-    const { batch } = this;
-    let shift = 0;
-    let span = Math.min(batch.len, bytes);
-    if (this.landing >= 0) {
-      span = spanOf(from, batch, bytes, this.budget!.left);
-      memory.bytes.set(from.bytes.subarray(batch.off, batch.off + span), this.landing);
-      shift = this.landing - batch.off;
-    }
-    const { len: before } = batch;
-    const end = batch.off + shift + span;
-    while (batch.len > 0 && before - batch.len < bytes && this.budget!.takeFrame()) {
-      const len = from.view.getUint32(batch.off);
-      const frame = batch.off + PREFIX_LEN;
-      batch.off = frame + len;
-      batch.len -= PREFIX_LEN + len;
-      this.sink?.onFrame(frame + shift, len);
-      if (this.closed) return;
-      this.offerRest(shift, end);
-    }
-  }
-
-  /** The frames behind, up to `end` in our own memory, `shift` from where they lie in the batch. */
-  private offerRest(shift: number, end: number): void {
-    const { batch, run } = this;
-    if (this.sink?.onFrames === undefined || batch.off + shift >= end) return;
-    run.at = batch.off + shift;
-    run.end = end;
-    run.most = Math.max(0, this.budget!.left);
-    this.offeredTo = end - shift;
-    this.sink.onFrames(run);
-    this.offeredTo = 0;
-    const taken = run.at - shift - batch.off;
-    batch.off += taken;
-    batch.len -= taken;
+  private deliveryOf(): Delivery | null {
+    const { other, host, sink, landing } = this;
+    if (other.queue === null || other.host === null || host === null || sink === null) return null;
+    const onRoom = (): void => other.askWritable();
+    return new Delivery({ queue: other.queue, from: other.host.arena.memory, landing, host, sink, onRoom });
   }
 
   /** Tells the sink in a turn of its own that there is room again. */
@@ -240,7 +172,7 @@ class PairEnd implements Link {
 
   /** Gives the blocks of an end back that is closed, when the other end will not read from them any more. */
   private free(): void {
-    if (this.receiving || this.other.receiving) return;
+    if (this.delivery?.isRunning === true || this.other.delivery?.isRunning === true) return;
     for (const end of [this, this.other]) {
       if (end.closed && (end.other.closed || end.other.host === null)) end.giveBack();
     }
@@ -263,13 +195,4 @@ class PairEnd implements Link {
     if (this.landing >= 0) host.arena.give(this.landing, LANDING_LEN, this.account);
     this.landing = -1;
   }
-}
-
-/** The bytes of as many whole frames at the front of `batch` as deliverSome() delivers at most. */
-function spanOf(from: Memory, batch: Region, bytes: number, most: number): number {
-  let span = 0;
-  for (let frames = 0; span < batch.len && span < bytes && frames < most; frames++) {
-    span += PREFIX_LEN + from.view.getUint32(batch.off + span);
-  }
-  return span;
 }

@@ -13,6 +13,8 @@ export type FlowEnd =
   | 'idle'
   | 'evicted'
   | 'guest-gone'
+  /** The embedder has asked for it. */
+  | 'killed'
   | 'shutdown';
 
 /**

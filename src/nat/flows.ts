@@ -53,6 +53,11 @@ export class Flows {
     return all;
   }
 
+  /** The open flow of that number; undefined when there is none. */
+  byId(id: number): Flow | undefined {
+    return this.all().find((flow) => flow.id === id);
+  }
+
   /** The guest behind a port, made when it is first asked for; undefined when the port has gone. */
   guest(ingress: number): Guest | undefined {
     const known = this.guests.get(ingress);

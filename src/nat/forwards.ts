@@ -1,38 +1,33 @@
 // Host ports that lead to a guest: QEMU's hostfwd. The guest sees the client's real address and port, or the gateway's
 // address for a client on the host's loopback.
 //
-// TCP: the host's kernel has completed the client's handshake before we can decide. So no byte of the client is read
-// before the guest's SYN-ACK, and a guest that refuses, or is not there, makes the client see a reset.
+// TCP: the host's kernel has completed the client's handshake before we can decide; dial.ts does what is left.
 // UDP: one host socket for each forward; the guest's answers leave by it, so that the client gets them from the port it
 // has sent to. A client is remembered while it is in use, MAX_CLIENTS of each forward, the idlest goes first.
 
-import { type Endpoint, formatEndpoint, ipv4Addr, sameEndpoint } from '../base/addr.ts';
+import { type Endpoint, formatEndpoint, sameEndpoint } from '../base/addr.ts';
 import type { Ms } from '../base/clock.ts';
 import { Drop, Loss } from '../base/drop.ts';
 import type { ForwardSettings } from '../base/settings.ts';
 import { Timer } from '../base/timers.ts';
-import type {
-  HostDatagramEvents,
-  HostDatagrams,
-  HostError,
-  HostListener,
-  HostStream,
-  HostStreamEvents,
+import {
+  HostBindError,
+  type HostDatagramEvents,
+  type HostDatagrams,
+  type HostError,
+  type HostListener,
+  type HostStream,
 } from '../host/host-network.ts';
-import type { Neighbour } from '../ip/neighbours.ts';
-import { Route, TcpRoute } from '../ip/output.ts';
+import { Route } from '../ip/output.ts';
 import type { Packet } from '../ip/packet.ts';
 import { sendUdp } from '../ip/udp-ports.ts';
-import { Protocol } from '../wire/ipv4.ts';
 import * as udp from '../wire/udp.ts';
 import type { NatContext } from './context.ts';
-import { KEY_WORDS, setKey } from './flow-table.ts';
+import type { DialedClient, GuestDialer } from './dial.ts';
 import type { Flows } from './flows.ts';
 import type { UdpForwards } from './input.ts';
 
 const MAX_CLIENTS = 256;
-/** Connections that wait for the guest's address to be found. */
-const MAX_PENDING = 256;
 
 /** A client of a UDP forward. */
 interface Client {
@@ -45,8 +40,18 @@ interface Client {
   lastActiveAt: Ms;
 }
 
-interface UdpForward {
+/** A forward that is bound. */
+export interface Forward {
   readonly settings: ForwardSettings;
+  /** Where it is bound: the port is the real one where 0 was asked for. */
+  readonly at: Endpoint;
+}
+
+interface TcpForward extends Forward {
+  readonly listener: HostListener;
+}
+
+interface UdpForward extends Forward {
   readonly socket: HostDatagrams;
   /** By the guest's name for them. */
   readonly clients: Map<number, Client>;
@@ -56,16 +61,17 @@ export class Forwards implements UdpForwards {
   private readonly context: NatContext;
   private readonly flows: Flows;
   private readonly onLost: (message: string) => void;
-  private readonly listeners: HostListener[] = [];
+  private readonly dialer: GuestDialer;
+  private readonly tcp: TcpForward[] = [];
   private readonly udp: UdpForward[] = [];
-  private readonly key = new Int32Array(KEY_WORDS);
-  private pending = 0;
+  private closed = false;
   private readonly timer = new Timer((now) => this.expire(now));
 
   /** `onLost` hears of a forward whose socket ended by itself, in one line. */
-  constructor(context: NatContext, flows: Flows, onLost: (message: string) => void) {
+  constructor(context: NatContext, flows: Flows, dialer: GuestDialer, onLost: (message: string) => void) {
     this.context = context;
     this.flows = flows;
+    this.dialer = dialer;
     this.onLost = onLost;
   }
 
@@ -73,35 +79,54 @@ export class Forwards implements UdpForwards {
     return this.udp.length > 0;
   }
 
-  /** Where the TCP forwards are bound. */
-  bound(): readonly Endpoint[] {
-    return this.listeners.map((listener) => listener.at);
+  list(): readonly Forward[] {
+    return [...this.tcp, ...this.udp];
   }
 
   /** Binds one. Rejects with a HostBindError. */
-  async open(settings: ForwardSettings): Promise<void> {
-    const { host } = this.context;
-    if (settings.proto === 'tcp') {
-      const onAccept = (stream: HostStream, from: Endpoint): HostStreamEvents | null =>
-        this.accept(settings, stream, from);
-      this.listeners.push(await host.listenTcp(settings.host, onAccept));
-      return;
-    }
+  async open(settings: ForwardSettings): Promise<Forward> {
+    if (this.closed) throw new HostBindError('the network is closed');
+    return settings.proto === 'tcp' ? await this.openTcp(settings) : await this.openUdp(settings);
+  }
+
+  /** No new connections, and nothing more for UDP; what is open stays. False when it is not there. */
+  remove(forward: Forward): boolean {
+    return (
+      remove(this.tcp, forward, (one) => one.listener.close()) ||
+      remove(this.udp, forward, (one) => one.socket.close())
+    );
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const forward of this.list()) this.remove(forward);
+    this.context.timers.disarm(this.timer);
+  }
+
+  private async openTcp(settings: ForwardSettings): Promise<Forward> {
+    const onAccept = (stream: HostStream, from: Endpoint): DialedClient | null => {
+      const { guestAddress, guestPort } = settings;
+      const clientAddress = this.context.policy.toGuest(from.addr);
+      return this.dialer.dial({ guestAddress, guestPort, clientAddress, clientPort: from.port }, stream);
+    };
+    const listener = await this.context.host.listenTcp(settings.host, onAccept);
+    const forward = { settings, listener, at: listener.at };
+    if (this.closed) listener.close();
+    else this.tcp.push(forward);
+    return forward;
+  }
+
+  private async openUdp(settings: ForwardSettings): Promise<Forward> {
     const clients = new Map<number, Client>();
     const events: HostDatagramEvents = {
       onDatagram: (data, from) => this.fromClient(forward, data, from),
       onError: (error) => this.lost(forward, error),
     };
-    const forward: UdpForward = { settings, socket: await host.bindUdp(settings.host, events), clients };
-    this.udp.push(forward);
-  }
-
-  close(): void {
-    for (const listener of this.listeners) listener.close();
-    for (const forward of this.udp) forward.socket.close();
-    this.listeners.length = 0;
-    this.udp.length = 0;
-    this.context.timers.disarm(this.timer);
+    const socket = await this.context.host.bindUdp(settings.host, events);
+    const forward: UdpForward = { settings, socket, clients, at: socket.at ?? settings.host };
+    if (this.closed) socket.close();
+    else this.udp.push(forward);
+    return forward;
   }
 
   reply(p: Packet, off: number, len: number, now: Ms): Drop | null {
@@ -116,69 +141,6 @@ export class Forwards implements UdpForwards {
       return forward.socket.send(off, len, client.host) ? Drop.None : Drop.UdpHostQueueFull;
     }
     return null;
-  }
-
-  private accept(settings: ForwardSettings, stream: HostStream, from: Endpoint): HostStreamEvents | null {
-    if (this.pending >= MAX_PENDING) {
-      this.context.drops.lose(Loss.ForwardUnreachable);
-      return null;
-    }
-    const waiting = new WaitingClient(stream);
-    this.pending++;
-    this.context.neighbours.find(settings.guestAddress, this.context.turn.now, (neighbour) => {
-      this.pending--;
-      if (!waiting.closed) this.join(settings, waiting, from, neighbour);
-    });
-    return waiting;
-  }
-
-  private join(
-    settings: ForwardSettings,
-    waiting: WaitingClient,
-    from: Endpoint,
-    neighbour: Neighbour | null,
-  ): void {
-    const { context } = this;
-    const port = neighbour === null ? undefined : context.ports.port(neighbour.ingress);
-    const peer = neighbour === null ? undefined : this.flows.guest(neighbour.ingress);
-    const address = context.policy.toGuest(from.addr);
-    if (neighbour === null || port === undefined || peer === undefined || !this.flows.mayOpenTcp(peer)) {
-      this.refuse(waiting);
-      return;
-    }
-    const clientPort = this.freePort(settings, address, from.port, neighbour.ingress);
-    if (clientPort === 0) {
-      this.refuse(waiting);
-      return;
-    }
-    const { now } = context.turn;
-    const guest = { addr: ipv4Addr(settings.guestAddress), port: settings.guestPort };
-    const remote = { addr: ipv4Addr(address), port: clientPort };
-    const route = new TcpRoute(
-      context.output,
-      port,
-      context.addresses.macOf(address),
-      address,
-      neighbour.mac,
-      settings.guestAddress,
-    );
-    const flow = this.flows.openTcp(neighbour.ingress, this.key, { guest, remote, route }, now);
-    waiting.events = flow;
-    flow.startForward(waiting.stream, now);
-  }
-
-  private refuse(waiting: WaitingClient): void {
-    this.context.drops.lose(Loss.ForwardUnreachable);
-    waiting.stream.reset();
-  }
-
-  /** The client's own port where that is free, else another: this.key is set for it. 0: none. */
-  private freePort(settings: ForwardSettings, address: number, wanted: number, ingress: number): number {
-    const isFree = (port: number): boolean => {
-      setKey(this.key, settings.guestAddress, settings.guestPort, address, port, Protocol.Tcp, ingress);
-      return this.flows.tcp.find(this.key) === undefined;
-    };
-    return isFree(wanted) ? wanted : this.flows.ephemeralPort(isFree);
   }
 
   private fromClient(forward: UdpForward, data: Uint8Array, from: Endpoint): void {
@@ -256,41 +218,11 @@ export class Forwards implements UdpForwards {
   }
 }
 
-/** A client whose guest is being looked for: hears its stream's events until a flow does. */
-class WaitingClient implements HostStreamEvents {
-  readonly stream: HostStream;
-  closed = false;
-  events: HostStreamEvents | null = null;
-
-  constructor(stream: HostStream) {
-    this.stream = stream;
-  }
-
-  onOpen(): void {
-    this.events?.onOpen();
-  }
-
-  reserveRead(region: Parameters<HostStreamEvents['reserveRead']>[0]): void {
-    if (this.events === null) region.len = 0;
-    else this.events.reserveRead(region);
-  }
-
-  onRead(off: number, len: number): boolean {
-    return this.events?.onRead(off, len) ?? false;
-  }
-
-  onWritten(): void {
-    this.events?.onWritten();
-  }
-
-  onEnd(): void {
-    this.events?.onEnd();
-  }
-
-  onClose(error: Parameters<HostStreamEvents['onClose']>[0]): void {
-    this.closed = true;
-    this.events?.onClose(error);
-  }
+/** Takes `forward` out of `list`, and closes it. False when it is not there. */
+function remove<T extends Forward>(list: T[], forward: Forward, close: (one: T) => void): boolean {
+  const at = list.findIndex((one) => (one as Forward) === forward);
+  for (const one of at < 0 ? [] : list.splice(at, 1)) close(one);
+  return at >= 0;
 }
 
 function leadToOne(a: ForwardSettings, b: ForwardSettings): boolean {

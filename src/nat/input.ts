@@ -64,6 +64,10 @@ export class NatInput {
     return true;
   }
 
+  unbindTcp(address: number, port: number): void {
+    this.tcpServices.delete(serviceKey(address, port));
+  }
+
   onTcp(p: Packet, now: Ms): Drop {
     const { memory } = this.context.arena;
     const v = memory.view;

@@ -1,37 +1,30 @@
 // Which addresses a guest may reach, and what they are on the host's side.
 
-import { type Endpoint, type IpAddr, ipv4Addr, isIpv4, parseIpv4Word } from '../base/addr.ts';
+import { type Endpoint, type IpAddr, ipv4Addr, isIpv4 } from '../base/addr.ts';
+import { HostJudge } from '../base/ranges.ts';
 import type { Settings } from '../base/settings.ts';
 
 /** 'refused': nobody is there. 'prohibited': the rules say no. */
 export type Judgement = 'allow' | 'refused' | 'prohibited';
 
-/** Cloud metadata services: they hand out credentials of the host. Denied whatever else is allowed. */
-const METADATA: readonly number[] = [
-  '169.254.169.254',
-  '168.63.129.16',
-  '100.100.100.200',
-  '192.0.0.192',
-].map((text) => parseIpv4Word(text) ?? 0);
 const LOOPBACK = ipv4Addr(0x7f000001);
 
 export class Policy {
   private readonly settings: Settings;
+  private readonly host: HostJudge;
 
   constructor(settings: Settings) {
     this.settings = settings;
+    this.host = new HostJudge(settings);
   }
 
   /** May a guest begin a conversation with `remote`, an IPv4 word? The gateway's own services are not asked about. */
   judge(remote: number): Judgement {
-    const { settings } = this;
+    const { settings, host } = this;
     if (settings.restrict) return 'prohibited';
-    if (remote === settings.gateway) return settings.hostLoopback ? 'allow' : 'refused';
+    if (remote === settings.gateway) return host.allows(LOOPBACK) ? 'allow' : 'refused';
     if (remote === settings.dns?.address) return 'refused';
-    if (METADATA.includes(remote)) return 'prohibited';
-    // 169.254.0.0/16
-    if (remote >>> 16 === 0xa9fe && !settings.linkLocal) return 'prohibited';
-    return 'allow';
+    return host.allows(ipv4Addr(remote)) ? 'allow' : 'prohibited';
   }
 
   /** Where `remote` is on the host's side: the gateway is the host's loopback. */

@@ -72,6 +72,8 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
   private resetDue = false;
   private tcbDone = false;
   private reason: FlowEnd = 'closed';
+  /** Why it is over; null while it is not. */
+  ended: FlowEnd | null = null;
   /** The connect limit, or the end of what the host is given to take the last bytes. null while there is none. */
   private timer: Timer | null = null;
 
@@ -380,6 +382,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
     if (this.phase === 'ended') return;
     if (this.phase === 'connecting') this.stopConnecting();
     this.phase = 'ended';
+    this.ended = reason;
     this.download.discard();
     this.stopTimer();
     if (resetStream && !this.streamClosed) this.stream?.reset();

@@ -13,6 +13,7 @@ import type {
 } from '../base/settings.ts';
 import * as check from './config-checks.ts';
 import { ConfigError, type Subnet } from './config-checks.ts';
+import { denyOf } from './config-deny.ts';
 import { type ForwardConfig, forwardsOf } from './config-forwards.ts';
 
 export { ConfigError, type ForwardConfig };
@@ -33,6 +34,12 @@ export interface NetworkConfig {
   readonly hostLoopback?: boolean;
   /** May guests reach 169.254.0.0/16? The cloud metadata addresses stay denied. Default false. */
   readonly linkLocal?: boolean;
+  /**
+   * What guests may not reach besides: prefixes ("10.0.0.0/8", "fd00::/8"), addresses, and sets by name: "private"
+   * (RFC 1918, RFC 4193), "cgnat", "link-local", "metadata", "loopback", which takes the gateway's address too. In
+   * whatever form of IPv6 somebody writes an IPv4 address. Default none.
+   */
+  readonly deny?: readonly string[];
   /** No way out: no router, no name service, no host services; forwards work. Default false. */
   readonly restrict?: boolean;
   /** Anyone may send to a UDP port that a guest has used, not only whom it has sent to. Default false. */
@@ -129,11 +136,13 @@ export function parseConfig(config: NetworkConfig): Settings {
     prefix: net.prefix,
     broadcast: net.broadcast | 0,
     gateway: gateway | 0,
+    firstGuest: pool.first | 0,
     mtu: check.integer('mtu', said.mtu, MIN_MTU, MAX_MTU, 1500),
     dhcp: dhcpOf(said.dhcp, net, pool, taken),
     dns,
     hostLoopback: check.flag('hostLoopback', said.hostLoopback, true),
     linkLocal: check.flag('linkLocal', said.linkLocal, false),
+    deny: denyOf('deny', said.deny),
     restrict: check.flag('restrict', said.restrict, false),
     udpFullCone: check.flag('udpFullCone', said.udpFullCone, false),
     congestion: congestionOf(said.congestion),
@@ -317,6 +326,7 @@ const NETWORK_KEYS: Record<keyof NetworkConfig, true> = {
   dns: true,
   hostLoopback: true,
   linkLocal: true,
+  deny: true,
   restrict: true,
   udpFullCone: true,
   congestion: true,

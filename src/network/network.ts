@@ -1,14 +1,14 @@
 // The composition root: builds everything, once, in order. The only file that knows all parts.
 
-import { type Endpoint, formatEndpoint } from '../base/addr.ts';
+import { formatEndpoint } from '../base/addr.ts';
 import { Arena } from '../base/arena.ts';
 import type { Clock } from '../base/clock.ts';
-import { DropCounters } from '../base/drop.ts';
-import { createMemory, type ViewMaker } from '../base/memory.ts';
-import type { Random } from '../base/random.ts';
+import { DropCounters, Loss } from '../base/drop.ts';
+import { createMemory } from '../base/memory.ts';
 import type { Settings } from '../base/settings.ts';
 import { Timers } from '../base/timers.ts';
 import { Turn } from '../base/turn.ts';
+import type { ByteStream } from '../host/byte-stream.ts';
 import { HostBindError, type HostNetwork } from '../host/host-network.ts';
 import { Addresses } from '../ip/addresses.ts';
 import { IcmpErrors } from '../ip/icmp.ts';
@@ -18,8 +18,11 @@ import { Neighbours } from '../ip/neighbours.ts';
 import { Ipv4Output } from '../ip/output.ts';
 import { Reassembly } from '../ip/reassembly.ts';
 import { UdpPorts } from '../ip/udp-ports.ts';
+import { FramePort, MAX_PORT_FRAME } from '../link/frame-port.ts';
 import type { Link } from '../link/link.ts';
+import { CodeSockets } from '../nat/code-sockets.ts';
 import type { NatContext } from '../nat/context.ts';
+import { GuestDialer } from '../nat/dial.ts';
 import type { Flow, FlowEnd } from '../nat/flow.ts';
 import { Forwards } from '../nat/forwards.ts';
 import { NatInput } from '../nat/input.ts';
@@ -32,29 +35,25 @@ import { newCongestion } from '../tcp/controls.ts';
 import { TcpCounters } from '../tcp/counters.ts';
 import { Isn } from '../tcp/isn.ts';
 import type { TcpEnv } from '../tcp/tcb.ts';
+import { CodeAccess, type VirtualListener, type VirtualUdp, type Waiting } from './code-access.ts';
 import type { NetworkConfig } from './config.ts';
 import { parseConfig } from './config.ts';
-import type { NetworkEvents } from './events.ts';
-import type { FlowStats, LinkStats, NetworkStats } from './stats.ts';
-
-/** What a network needs from outside. */
-export interface NetworkParts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly host: HostNetwork;
-  /** Node: `(buffer) => Buffer.from(buffer)`, so that sockets take views of the arena as they are. */
-  readonly makeView: ViewMaker;
-  /** 'js' keeps to JavaScript where WebAssembly is there. */
-  readonly kernel?: 'wasm' | 'js';
-}
+import {
+  type EventHandler,
+  EventListeners,
+  type EventName,
+  type ListenOptions,
+  type NetworkEvents,
+  thrownBy,
+} from './events.ts';
+import { type Forward, ForwardList } from './forward-list.ts';
+import { LinkHistory } from './link-history.ts';
+import type { NetworkParts, PortOptions } from './parts.ts';
+import type { FlowStats, NetworkStats } from './stats.ts';
 
 /** Throws a ConfigError that names the setting. */
-export function createNetwork(
-  config: NetworkConfig,
-  parts: NetworkParts,
-  events: NetworkEvents = {},
-): Network {
-  return new Network(parseConfig(config), parts, events);
+export function createNetwork(config: NetworkConfig, parts: NetworkParts): Network {
+  return new Network(parseConfig(config), parts);
 }
 
 export class Network {
@@ -63,27 +62,34 @@ export class Network {
   readonly turn: Turn;
   readonly clock: Clock;
   readonly timers: Timers;
+  /** Host ports that lead to a guest: add(), remove(), list(). */
+  readonly forward: ForwardList;
   private readonly drops = new DropCounters();
   private readonly counters = new TcpCounters();
   private readonly host: HostNetwork;
-  private readonly events: NetworkEvents;
+  private readonly listeners = new EventListeners();
+  private readonly history = new LinkHistory();
   private readonly hub: Switch;
   private readonly reassembly: Reassembly;
   private readonly neighbours: Neighbours;
   private readonly icmp: IcmpErrors;
   private readonly nat: NatInput;
   private readonly forwards: Forwards;
+  private readonly sockets: CodeSockets;
+  private readonly code: CodeAccess;
   private readonly services: Service[] = [];
   private readonly dhcp: DhcpServer | null;
   private readonly startedAt: number;
+  private portsNamed = 0;
   private closing: Promise<void> | null = null;
 
-  constructor(settings: Settings, parts: NetworkParts, events: NetworkEvents) {
+  constructor(settings: Settings, parts: NetworkParts) {
     const { clock, random, host } = parts;
     this.settings = settings;
     this.clock = clock;
     this.host = host;
-    this.events = events;
+    for (const [name, handler] of Object.entries(parts.on ?? {}))
+      this.on(name as EventName, handler as EventHandler<EventName>);
     this.startedAt = clock.now();
     this.arena = new Arena(createMemory(settings.limits.arenaBytes, parts.makeView, parts.kernel));
     this.turn = new Turn(clock);
@@ -106,14 +112,14 @@ export class Network {
         onPortWritable: (port) => this.nat.flows.portWritable(port.id),
       },
     );
-    const ports = this.hub;
     const output = new Ipv4Output(arena, settings.mtu, random);
     this.icmp = new IcmpErrors(arena, output, drops);
     this.reassembly = new Reassembly(arena, timers, drops);
-    this.neighbours = new Neighbours(arena, timers, drops, addresses, ports, settings.limits.macs);
-    const udpPorts = new UdpPorts(arena, addresses, ports, output, drops);
+    this.neighbours = new Neighbours(arena, timers, drops, addresses, this.hub, settings.limits.macs);
+    const udpPorts = new UdpPorts(arena, addresses, this.hub, output, drops);
     const context: NatContext = {
-      ...{ settings, arena, turn, timers, random, drops, ports, addresses, output, host },
+      ...{ settings, arena, turn, timers, random, drops, addresses, output, host },
+      ports: this.hub,
       neighbours: this.neighbours,
       icmp: this.icmp,
       policy: new Policy(settings),
@@ -125,13 +131,16 @@ export class Network {
       },
     };
     this.nat = new NatInput(context, udpPorts);
-    this.forwards = new Forwards(context, this.nat.flows, (message) =>
-      this.tell(() => this.events.onError?.(message)),
-    );
-    const ipv4 = new Ipv4Input(
-      { arena, addresses, ports, reassembly: this.reassembly, icmp: this.icmp },
-      this.nat,
-    );
+    const dialer = new GuestDialer(context, this.nat.flows);
+    const onLost = (message: string): void => this.listeners.emit('error', { message });
+    this.forwards = new Forwards(context, this.nat.flows, dialer, onLost);
+    this.forward = new ForwardList(settings, this.forwards, this.nat);
+    const onThrow = (error: unknown): void =>
+      this.listeners.emit('error', thrownBy('a callback of a socket', error));
+    this.sockets = new CodeSockets(context, this.nat, udpPorts, dialer, onThrow);
+    this.code = new CodeAccess(settings, addresses, this.sockets);
+    const { hub: ports, reassembly, icmp } = this;
+    const ipv4 = new Ipv4Input({ arena, addresses, ports, reassembly, icmp }, this.nat);
     card.input = new GatewayCard(arena, addresses, ports, this.neighbours, ipv4);
 
     this.dhcp = settings.dhcp === null ? null : this.dhcpServer(settings.dhcp);
@@ -142,39 +151,94 @@ export class Network {
     for (const service of this.services) service.start(gatewayPorts);
   }
 
-  /** Binds the forwards. Rejects with one HostBindError that names the first that failed; the others are closed. */
-  async start(): Promise<void> {
-    try {
-      for (const forward of this.settings.forwards) await this.forwards.open(forward);
-    } catch (error) {
-      this.forwards.close();
-      throw error;
-    }
-    if (this.forwards.hasUdp) this.nat.udpForwards = this.forwards;
+  /**
+   * Binds the forwards of the configuration, and resolves to them in its order. Rejects with one HostBindError that names
+   * the first that failed; then none is bound.
+   */
+  start(): Promise<readonly Forward[]> {
+    return this.forward.openAll();
   }
 
-  /** Where the TCP forwards are bound: the real ports where 0 was asked for. */
-  forwardsBound(): readonly Endpoint[] {
-    return this.forwards.bound();
+  /** Calls `handler` for each event of that name, until what is returned is called or the signal aborts. */
+  on<Name extends EventName>(name: Name, handler: EventHandler<Name>, options?: ListenOptions): () => void {
+    return this.listeners.on(name, handler, options);
   }
 
-  /** Plugs a guest's cable in. Throws when the network is closed, or the arena has no room for the link's buffers. */
+  /** The next event of that name. Rejects with the signal's reason. */
+  once<Name extends EventName>(name: Name, options?: ListenOptions): Promise<NetworkEvents[Name]> {
+    return this.listeners.once(name, options);
+  }
+
+  /**
+   * Plugs a guest's cable in. Throws when the network is closed, the link is attached already, another one has its name,
+   * it takes no frames of the network's mtu, or the arena has no room for its buffers.
+   */
   attach(link: Link): void {
-    if (this.closing !== null) throw new Error('the network is closed');
-    const { maxFrame } = link;
-    if (maxFrame < this.settings.mtu + 14) {
-      throw new Error(
-        `link ${link.name}: takes frames of ${maxFrame} bytes, mtu ${this.settings.mtu} needs ${this.settings.mtu + 14}`,
-      );
-    }
-    const port = this.hub.plug(link);
-    this.tell(() => this.events.onGuestUp?.(port.link.name));
+    const refusal = this.refusalOf(link);
+    if (refusal !== null) throw new Error(refusal);
+    this.hub.plug(link);
+    this.listeners.emit('guest-up', { link: link.name });
+  }
+
+  /**
+   * Pulls a guest's cable out: its flows end, and the link is closed. Resolves when the arena has the link's buffers back.
+   * Throws where it is not attached.
+   */
+  detach(link: Link): Promise<void> {
+    for (const port of this.hub.allPorts()) if (port.link === link) return this.unplug(port, 'unplugged');
+    throw new Error(`link ${link.name}: is not attached`);
+  }
+
+  /** The simplest way to plug in a guest whose emulator is in this process. Throws as attach() does. */
+  attachPort(options: PortOptions): FramePort {
+    const { toGuest, poison } = options;
+    const needed = this.settings.mtu + 14;
+    const maxFrame = options.maxFrame ?? needed;
+    if (typeof toGuest !== 'function') throw new TypeError('toGuest: is not a function');
+    if (!Number.isInteger(maxFrame) || maxFrame < needed || maxFrame > MAX_PORT_FRAME)
+      throw new RangeError(`maxFrame: ${maxFrame} is not within ${needed} to ${MAX_PORT_FRAME}`);
+    const name = options.name ?? `port${this.portsNamed++}`;
+    const onThrow = (error: unknown): void =>
+      this.listeners.emit('error', thrownBy(`${name}: toGuest`, error));
+    const port = new FramePort({
+      ...{ name, maxFrame, toGuest, poison, onThrow },
+      onLost: (why, length) => this.portLost(port, why, length),
+    });
+    this.attach(port);
+    return port;
+  }
+
+  /**
+   * A connection to a server in a guest, at "10.0.2.15:80" or a port of the first guest, from the gateway's address and
+   * without a port of the host. Rejects with a ConnectError, or with the signal's reason.
+   */
+  connectTcp(guest: string, options: Waiting = {}): Promise<ByteStream> {
+    if (this.closing !== null) return Promise.reject(new Error(CLOSED));
+    return this.code.connectTcp(guest, options);
+  }
+
+  /**
+   * Guests' connections to `at`, a port of the gateway or "192.0.2.1:80", end here instead of at the host. Throws a
+   * ConfigError, or a HostBindError where the port is taken.
+   */
+  listenTcp(at: string, onConnection: (stream: ByteStream) => void, options: Waiting = {}): VirtualListener {
+    if (this.closing !== null) throw new Error(CLOSED);
+    return this.code.listenTcp(at, onConnection, options);
+  }
+
+  /** A UDP port of the gateway; `data` is given. Throws as listenTcp() does. */
+  openUdp(
+    at: string,
+    onDatagram: (data: Uint8Array, from: string) => void,
+    options: Waiting = {},
+  ): VirtualUdp {
+    if (this.closing !== null) throw new Error(CLOSED);
+    return this.code.openUdp(at, onDatagram, options);
   }
 
   stats(): NetworkStats {
     const now = this.clock.now();
     const { flows } = this.nat;
-    const links = [...this.hub.allPorts()].map(linkStats);
     return {
       uptime: now - this.startedAt,
       flows: {
@@ -183,7 +247,7 @@ export class Network {
         tcpOpened: flows.tcpOpened,
         udpOpened: flows.udpOpened,
       },
-      links: [...this.goneLinks, ...links],
+      links: this.history.with(this.hub.allPorts()),
       leases: this.dhcp?.leases(now) ?? [],
       tcp: { ...this.counters },
       drops: this.drops.dropSnapshot(),
@@ -203,6 +267,14 @@ export class Network {
     return this.nat.flows.busiest(most).map((flow) => flow.stats(now));
   }
 
+  /** Ends the flow of that number, one of flows(), with a reset both ways. False when there is none. */
+  kill(id: number): boolean {
+    const flow = this.nat.flows.byId(id);
+    if (flow === undefined) return false;
+    this.turn.run(() => flow.abort('killed'));
+    return true;
+  }
+
   /**
    * Ends every flow (a reset to the guest, a reset to the host), closes services, links and the host. Resolves when
    * nothing of it is left. Idempotent.
@@ -212,26 +284,50 @@ export class Network {
     return this.closing;
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   private async closeAll(): Promise<void> {
+    // From inside a callback: what follows is a turn of its own, and in this order.
+    while (this.turn.isRunning) await new Promise<void>((resolve) => this.clock.soon(resolve));
     this.turn.run(() => {
       this.forwards.close();
       this.nat.flows.close();
       for (const service of this.services) service.stop();
     });
-    const links = [...this.hub.allPorts()].map((port) => {
-      const closed = port.link.close();
-      this.turn.run(() => this.hub.unplug(port, 'the network is closed'));
-      return closed;
-    });
-    await Promise.all(links);
+    await Promise.all([...this.hub.allPorts()].map((port) => this.unplug(port, CLOSED)));
     await this.host.close();
+    this.sockets.close();
     this.reassembly.clear();
     this.neighbours.clear();
     this.timers.clear();
   }
 
-  /** Links that are gone, for the statistics: the last of them, the older ones added up by nobody. */
-  private readonly goneLinks: LinkStats[] = [];
+  /** null, or why `link` cannot be attached. */
+  private refusalOf(link: Link): string | null {
+    if (this.closing !== null) return CLOSED;
+    for (const { link: other } of this.hub.allPorts()) {
+      if (other === link) return `link ${link.name}: is attached already`;
+      if (other.name === link.name) return `link ${link.name}: another link is called that`;
+    }
+    const needed = this.settings.mtu + 14;
+    if (link.maxFrame >= needed) return null;
+    return `link ${link.name}: takes frames of ${link.maxFrame} bytes, mtu ${this.settings.mtu} needs ${needed}`;
+  }
+
+  private unplug(port: Port, reason: string): Promise<void> {
+    this.turn.run(() => this.hub.unplug(port, reason));
+    return port.link.close();
+  }
+
+  private portLost(port: FramePort, why: Loss, length: number): void {
+    this.drops.lose(why);
+    if (why !== Loss.PortFrameTooLong || this.drops.lost(why) > 1) return;
+    const { name, maxFrame } = port;
+    const message = `${name}: a frame of ${length} bytes is lost, its port takes ${maxFrame}: raise mtu or maxFrame`;
+    this.listeners.emit('error', { message });
+  }
 
   private portDown(port: Port, reason: string): void {
     this.nat.flows.portDown(port);
@@ -239,9 +335,8 @@ export class Network {
     this.neighbours.forgetPort(port.id);
     this.icmp.forgetPort(port.id);
     for (const service of this.services) service.forgetPort(port.id);
-    this.goneLinks.push(linkStats(port));
-    if (this.goneLinks.length > MAX_GONE_LINKS) this.goneLinks.shift();
-    this.tell(() => this.events.onGuestDown?.(port.link.name, reason));
+    this.history.add(port);
+    this.listeners.emit('guest-down', { link: port.link.name, reason });
   }
 
   private tcpEnv(): TcpEnv {
@@ -261,7 +356,7 @@ export class Network {
 
   private dhcpServer(dhcp: NonNullable<Settings['dhcp']>): DhcpServer {
     return new DhcpServer(this.settings, dhcp, (mac, address) =>
-      this.tell(() => this.events.onLease?.(mac, address)),
+      this.listeners.emit('lease', { mac, address }),
     );
   }
 
@@ -285,40 +380,21 @@ export class Network {
   }
 
   private flowOpened(flow: Flow): void {
-    if (this.events.onFlowOpen === undefined) return;
-    const { id, kind } = flow;
-    const opened = { id, kind, guest: formatEndpoint(flow.guest), remote: formatEndpoint(flow.remote) };
-    this.tell(() => this.events.onFlowOpen?.(opened));
+    if (!this.listeners.has('flow-open')) return;
+    const [guest, remote] = [formatEndpoint(flow.guest), formatEndpoint(flow.remote)];
+    this.listeners.emit('flow-open', { id: flow.id, kind: flow.kind, guest, remote });
   }
 
   private flowEnded(flow: Flow, reason: FlowEnd): void {
-    if (this.events.onFlowEnd === undefined) return;
+    if (!this.listeners.has('flow-end')) return;
     const { id, kind, bytesToHost, bytesToGuest } = flow;
-    this.tell(() => this.events.onFlowEnd?.({ id, kind, reason, bytesToHost, bytesToGuest }));
-  }
-
-  /** An event handler is the embedder's code: what it throws is reported, not our turn's end. */
-  private tell(call: () => void): void {
-    try {
-      call();
-    } catch (error) {
-      this.events.onError?.(
-        `an event handler threw: ${error instanceof Error ? error.message : String(error)}`,
-      );
-    }
+    this.listeners.emit('flow-end', { id, kind, reason, bytesToHost, bytesToGuest });
   }
 }
+
+const CLOSED = 'the network is closed';
 
 /** Broken out of the constructor's circle: the switch is built before the card it leads to. */
 interface GatewayInputSlot {
   input: GatewayCard | null;
-}
-
-const MAX_GONE_LINKS = 64;
-
-function linkStats(port: Port): LinkStats {
-  const { framesIn, bytesIn, framesOut, bytesOut, up } = port;
-  const { name, faults, losses } = port.link;
-  const stats = { name, up, framesIn, bytesIn, framesOut, bytesOut };
-  return { ...stats, ...(faults && { faults }), ...(losses && { losses }) };
 }

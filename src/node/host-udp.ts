@@ -60,6 +60,7 @@ function literalLookup(address: string, ...rest: unknown[]): void {
 }
 
 export class UdpSocket implements HostDatagrams {
+  at: Endpoint | undefined = undefined;
   private readonly shared: UdpShared;
   private readonly events: HostDatagramEvents;
   private socket: Socket | null = null;
@@ -106,6 +107,7 @@ export class UdpSocket implements HostDatagrams {
       socket.once('error', onError);
       socket.bind({ port: at.port, address: formatIp(at.addr), exclusive: true }, () => {
         socket.off('error', onError);
+        this.at = { addr: at.addr, port: socket.address().port };
         this.onBound();
         resolve(this);
       });

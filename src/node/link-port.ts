@@ -5,6 +5,7 @@ import type { LinkSpec, TapLinkSpec } from './link-spec.ts';
 import { LinkNames, type OnLink, openQemuPort, type QemuPortOptions } from './qemu-port.ts';
 import { openTap, type TapLink } from './tap.ts';
 import type { TapSystem } from './tap-device.ts';
+import { openWebSocketPort } from './websocket-port.ts';
 
 export interface LinkPort {
   /** What was asked for, with the port that the system chose where that was 0. */
@@ -14,14 +15,19 @@ export interface LinkPort {
 }
 
 export interface LinkPortOptions extends QemuPortOptions {
-  /** Bytes; what a TAP device's MTU is set to. Absent: it keeps what it has. */
+  /**
+   * Bytes, as the network has it. What a TAP device's MTU is set to; absent: it keeps what it has. A WebSocket takes no
+   * longer frames; absent: of 1500.
+   */
   readonly mtu?: number;
+  /** A WebSocket port has turned somebody away. One line; of each reason at most one a minute. */
+  readonly onRefused?: (message: string) => void;
   /** What a test may bring in place of the system. */
   readonly system?: Partial<TapSystem>;
 }
 
 /**
- * A port of QEMU's streams, or a TAP device, whose only link is there when this resolves. When `onLink` throws, the device
+ * A port of QEMU's streams, or of WebSockets, or a TAP device, whose only link is there when this resolves. When `onLink` throws, the device
  * is closed, and this rejects with its error.
  */
 export function openLinkPort(
@@ -30,9 +36,9 @@ export function openLinkPort(
   names: LinkNames = new LinkNames(),
   options: LinkPortOptions = {},
 ): Promise<LinkPort> {
-  return spec.kind === 'tap'
-    ? openTapPort(spec, onLink, names, options)
-    : openQemuPort(spec, onLink, names, options);
+  if (spec.kind === 'tap') return openTapPort(spec, onLink, names, options);
+  if (spec.kind === 'ws') return openWebSocketPort(spec, onLink, names, options);
+  return openQemuPort(spec, onLink, names, options);
 }
 
 async function openTapPort(

@@ -1,13 +1,14 @@
-// What stands behind `--link`: unix:PATH, tcp:[HOST:]PORT or tap:NAME, then options as QEMU writes them, a comma in PATH
-// doubled.
+// What stands behind `--link`: unix:PATH, tcp:[HOST:]PORT, ws:[HOST:]PORT or tap:NAME, then options as QEMU writes them, a
+// comma in PATH doubled.
 
 import { checkFaults, type FaultOptions, readFaultOption } from '../link/fault-options.ts';
 import { ConfigError } from '../network/config.ts';
 import { nameAndValue, splitAtCommas } from './comma-parts.ts';
 import { tapNameFault } from './tap-name.ts';
+import { readWebSocketSpec, type WebSocketLinkSpec } from './websocket-spec.ts';
 
 /** Where guests are. */
-export type LinkSpec = StreamLinkSpec | TapLinkSpec;
+export type LinkSpec = StreamLinkSpec | TapLinkSpec | WebSocketLinkSpec;
 
 /** QEMU's streams: we listen there (`server`), or connect to a guest that listens. */
 export type StreamLinkSpec = UnixLinkSpec | TcpLinkSpec;
@@ -54,6 +55,7 @@ interface Draft {
 
 /** Throws a ConfigError whose path is `text` itself. */
 export function parseLinkSpec(text: `unix:${string}` | `tcp:${string}`): StreamLinkSpec;
+export function parseLinkSpec(text: `ws:${string}`): WebSocketLinkSpec;
 export function parseLinkSpec(text: string): LinkSpec;
 export function parseLinkSpec(text: string): LinkSpec {
   const [place = '', ...words] = splitAtCommas(text);
@@ -67,12 +69,13 @@ function parsePlace(text: string, place: string, options: readonly string[]): Li
   const kind = place.slice(0, Math.max(colon, 0));
   const where = place.slice(colon + 1);
   if (kind === 'tap') return { kind, name: tapName(text, where, options) };
+  if (kind === 'ws') return webSocketSpec(text, where, options);
   const draft: Draft = { server: true, reconnectSeconds: 0 };
   for (const option of options) readOption(text, option, draft);
   if (draft.server && draft.reconnectSeconds > 0) fail(text, 'reconnect= needs server=off');
   if (kind === 'unix') return { kind, path: unixPath(text, where), ...draft };
   if (kind === 'tcp') return { kind, ...tcpEndpoint(text, where, draft.server), ...draft };
-  return fail(text, 'begins with none of unix:, tcp: and tap:');
+  return fail(text, 'begins with none of unix:, tcp:, ws: and tap:');
 }
 
 /** The faults among `words`, and the other options. */
@@ -112,6 +115,15 @@ function tapName(text: string, name: string, [option]: readonly string[]): strin
   const fault = tapNameFault(name);
   if (fault !== null) fail(text, fault);
   return name;
+}
+
+function webSocketSpec(text: string, where: string, options: readonly string[]): WebSocketLinkSpec {
+  try {
+    return readWebSocketSpec(tcpEndpoint(text, where, true), options);
+  } catch (error) {
+    if (error instanceof RangeError) fail(text, error.message);
+    throw error;
+  }
 }
 
 function unixPath(text: string, path: string): string {

@@ -30,7 +30,7 @@ export interface QemuPort {
 
 /**
  * Names for links, unique among those that are up. A guest's connection takes the lowest of qemu0, qemu1, ... that is
- * free; a device brings its own, which may be one of those, so names of devices to come can be reserved.
+ * free, one on a WebSocket of web0, web1, ...; a device brings its own, which may be one of those, so names of devices to come can be reserved.
  */
 export class LinkNames {
   private readonly prefix: string;
@@ -43,9 +43,9 @@ export class LinkNames {
     this.reserved = new Set(reserved);
   }
 
-  take(): string {
+  take(prefix: string = this.prefix): string {
     for (let n = 0; ; n++) {
-      const name = `${this.prefix}${n}`;
+      const name = `${prefix}${n}`;
       if (!this.reserved.has(name) && this.claim(name)) return name;
     }
   }

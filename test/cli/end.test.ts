@@ -39,7 +39,7 @@ class RunBench {
   }
 
   async leaves(guest: string): Promise<void> {
-    this.end.events.onGuestDown?.(guest, 'gone');
+    this.end.events['guest-down']({ link: guest, reason: 'gone' });
     await settled();
   }
 

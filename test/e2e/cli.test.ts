@@ -59,7 +59,7 @@ describe('what makes no sense: one line that names it, exit status 2, nothing on
     [['serve'], 'serve: no such command; see usernet --help'],
     [['run'], '--link: at least one is needed, such as unix:/tmp/net.sock'],
     [['run', '--lnk', 'x'], '--lnk: no such option; see usernet run --help'],
-    [['run', '--link', 'vde:x'], '--link vde:x: begins with none of unix:, tcp: and tap:'],
+    [['run', '--link', 'vde:x'], '--link vde:x: begins with none of unix:, tcp:, ws: and tap:'],
     [['run', '--link', 'unix:x', '--stats', 'xml'], '--stats: "xml" is not text or json'],
     [['run', '--link', 'unix:x', '--net', 'user,smb=/srv'], '--net: smb: not supported yet'],
     [['run', '--link', 'unix:x', '--net', 'user,net=10.0.2.0/40'], '--net: net: /40 is not a prefix length'],

@@ -41,7 +41,10 @@ const open: { close(): Promise<void> }[] = [];
 /** A network with a guest on it. */
 async function newBench(mtu: number, options: Partial<TapGuestOptions> = {}): Promise<Bench> {
   const downs: string[] = [];
-  const network = createNodeNetwork({ mtu }, { onGuestDown: (_, reason) => void downs.push(reason) });
+  const network = createNodeNetwork(
+    { mtu },
+    { on: { 'guest-down': ({ reason }) => void downs.push(reason) } },
+  );
   open.push(network);
   await network.start();
   const idle = network.stats().arena.used;

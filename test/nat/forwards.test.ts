@@ -67,7 +67,7 @@ describe('clients of a UDP forward', () => {
 test('a UDP forward whose socket ends by itself is told of, and its guest speaks through a flow again', async () => {
   const said: string[] = [];
   const forward = { proto: 'udp', host: '127.0.0.1:53', guest: '10.0.2.15:53' } as const;
-  const bench = new NetworkBench({ forwards: [forward] }, { onError: (message) => said.push(message) });
+  const bench = new NetworkBench({ forwards: [forward] }, { error: ({ message }) => said.push(message) });
   await bench.network.start();
   const guest = await bench.boot();
   const socket = guest.openUdp({}, 53);

@@ -16,3 +16,7 @@ test('after close() nothing is left that keeps the process alive', () => {
 test('a whole network closed under open flows leaves no flow, no timer, no buffer, and the process ends', () => {
   expect(untilItEnds('test/support/network-exits-by-itself.ts')).toBe('1 tcp, 1 udp, then 0');
 });
+
+test('ten networks with ten guests each: nobody hears another network, and the process ends', () => {
+  expect(untilItEnds('test/support/many-networks.ts')).toBe('100 heard, 0 astray, 0 left');
+});

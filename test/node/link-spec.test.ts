@@ -45,9 +45,9 @@ describe('where guests are', () => {
   });
 
   test.each([
-    ['', 'begins with none of unix:, tcp: and tap:'],
-    ['udp:7000', 'begins with none of unix:, tcp: and tap:'],
-    ['/run/a.sock', 'begins with none of unix:, tcp: and tap:'],
+    ['', 'begins with none of unix:, tcp:, ws: and tap:'],
+    ['udp:7000', 'begins with none of unix:, tcp:, ws: and tap:'],
+    ['/run/a.sock', 'begins with none of unix:, tcp:, ws: and tap:'],
     ['unix:', 'the path is missing'],
     ['tap:', 'the name of the device is missing'],
     ['tap:abcdefghij123456', 'the name of the device is longer than 15 characters'],

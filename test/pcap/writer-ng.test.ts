@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { Drop, dropNames } from '../../src/base/drop.ts';
 import { memoryOver } from '../../src/base/memory.ts';
-// From where a program has it that gives frames comments.
-import { utf8Bytes } from '../../src/index.ts';
 import { readCapture } from '../../src/pcap/reader.ts';
 import type { FrameOrigin } from '../../src/pcap/writer.ts';
 import { type PcapNgOptions, PcapNgWriter } from '../../src/pcap/writer-ng.ts';
+// From where a program has it that gives frames comments.
+import { utf8Bytes } from '../../src/pcap.ts';
 import { hex } from '../support/frames.ts';
 
 const FRAME = memoryOver(hex('ee 01 02 03 04 05 ee'));

@@ -11,7 +11,7 @@ test('the three lines of the README run, and find no difference', async () => {
   const code = /```ts\n(import \{ readFileSync \}[^`]*await replay\([^`]*)```/.exec(readme)?.[1];
   expect(code).toBeDefined();
   const body = (code ?? '').replace(/^import .*\n/gm, '').replace("'pcaps/", `'${join(ROOT, 'pcaps')}/`);
-  const { readCapture, replay } = await import('../../src/index.ts');
+  const { readCapture, replay } = await import('../../src/pcap.ts');
   const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor as new (
     ...words: string[]
   ) => (...values: unknown[]) => Promise<string>;

@@ -13,7 +13,7 @@ import { captureLink } from '../../src/link/capture.ts';
 import type { Link } from '../../src/link/link.ts';
 import { createPair } from '../../src/link/pair.ts';
 import type { NetworkConfig } from '../../src/network/config.ts';
-import type { FlowEnded, NetworkEvents } from '../../src/network/events.ts';
+import type { EventHandlers, FlowEnded } from '../../src/network/events.ts';
 import { createNetwork, type Network } from '../../src/network/network.ts';
 import { describeFrame } from '../../src/wire/describe.ts';
 import { SeededRandom } from './seeded-random.ts';
@@ -39,18 +39,15 @@ export class NetworkBench {
   readonly guests: EmbeddedGuest[] = [];
   private readonly clocks: SplitClock;
 
-  constructor(config: NetworkConfig = {}, events: NetworkEvents = {}) {
+  constructor(config: NetworkConfig = {}, events: EventHandlers = {}) {
     this.clocks = new SplitClock(this.clock);
-    this.network = createNetwork(
-      config,
-      {
-        clock: this.clocks.part(),
-        random: this.random,
-        host: this.host,
-        makeView: (buffer) => Buffer.from(buffer),
-      },
-      { ...events, onFlowEnd: (flow) => this.ended.push(flow) },
-    );
+    this.network = createNetwork(config, {
+      clock: this.clocks.part(),
+      random: this.random,
+      host: this.host,
+      makeView: (buffer) => Buffer.from(buffer),
+      on: { ...events, 'flow-end': (flow) => this.ended.push(flow) },
+    });
   }
 
   /** A guest without an address on a cable of its own. */

@@ -1,6 +1,7 @@
 // A story for every reason why a frame stops, and for every reason why something is lost later.
 
 import type { DropName, LossName } from '../../src/base/drop.ts';
+import { BATCH_LEN } from '../../src/link/transmit.ts';
 import type { NetworkConfig } from '../../src/network/config.ts';
 import { FRAMES } from './frames.ts';
 import { to } from './guest-bench.ts';
@@ -289,6 +290,21 @@ export const losses: Readonly<Record<LossName, Provocation>> = {
       const forAll = arp(1, '10.0.2.15', '10.0.2.2');
       for (let i = 0; i < FLOOD_BURST; i++) bench.sends(forAll);
       return () => bench.sends(forAll);
+    },
+  },
+  PortQueueFull: {
+    story: (bench) => {
+      const port = bench.network.attachPort({ toGuest: () => {}, maxFrame: 65535 });
+      const large = new Uint8Array(65535);
+      // As many as two batches hold, before anything is passed on.
+      for (let i = 0; i < 2 * Math.floor(BATCH_LEN / 65539); i++) port.fromGuest(large);
+      return () => port.fromGuest(large);
+    },
+  },
+  PortFrameTooLong: {
+    story: (bench) => {
+      const port = bench.network.attachPort({ toGuest: () => {} });
+      return () => port.fromGuest(new Uint8Array(1515));
     },
   },
   DnsUnanswered: {

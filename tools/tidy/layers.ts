@@ -35,10 +35,10 @@ const CORE = Object.keys(LAYERS).filter((folder) => !['web', 'node', 'cli'].incl
 /** The package's entry points. */
 const ENTRIES: Readonly<Record<string, readonly string[]>> = {
   'index.ts': [...CORE, 'web'],
-  'pcap.ts': ['base', 'pcap'],
+  'pcap.ts': CORE,
   'testing.ts': CORE,
   'v86.ts': CORE,
-  'node.ts': [...CORE, 'web', 'node', 'index.ts'],
+  'node.ts': [...CORE, 'web', 'node', 'index.ts', 'pcap.ts'],
   'qemu.ts': [...CORE, 'node'],
   'websocket.ts': [...CORE, 'node'],
 };

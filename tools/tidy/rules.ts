@@ -11,7 +11,7 @@ const CORE_BANS: Readonly<Record<string, string>> = {
   setImmediate: 'use Clock.soon',
   queueMicrotask: 'use Clock.soon',
   performance: 'use the Clock',
-  console: 'use NetworkEvents',
+  console: 'use an event of the network',
   Buffer: 'use Uint8Array and the arena',
   process: 'there is no process in a browser',
   TextEncoder: 'use wire/ascii.ts',

@@ -6,6 +6,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { describe } from 'vitest';
+import { hasBrowser } from './browser.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 export const program = join(root, 'dist/usernet.mjs');
@@ -37,6 +38,34 @@ export function describeWithGuest(name: string, tools: readonly string[], body: 
 /** `describe`, where TAP devices and network namespaces can be made, and iproute2, koffi and `tools` are there. */
 export function describeWithTap(name: string, tools: readonly string[], body: () => void): void {
   describeUnless(missingForTap(tools), name, body);
+}
+
+/** `describe`, where the built program is there. */
+export function describeWithProgram(name: string, body: () => void): void {
+  describeUnless(existsSync(program) ? null : 'dist/usernet.mjs is not built: npm run build', name, body);
+}
+
+/** `describe`, where Chromium and the built program are there. */
+export function describeWithBrowser(name: string, body: () => void): void {
+  if (!hasBrowser()) describeUnless('there is no chromium on this machine', name, body);
+  else describeWithProgram(name, body);
+}
+
+/** `describe`, where the machines for v86 are there or can be built. */
+export function describeWithV86(name: string, body: () => void): void {
+  describeUnless(missingForV86(), name, body);
+}
+
+/** The machines are made of Debian's packages, and booted once for each card: see tools/v86/build.ts. */
+function missingForV86(): string | null {
+  for (const tool of ['apt-get', 'dpkg-deb', 'flock']) {
+    if (spawnSync('which', [tool]).status !== 0) return `there is no ${tool} on this machine`;
+  }
+  mkdirSync(image, { recursive: true });
+  const builder = [process.execPath, 'tools/run.mjs', 'tools/v86/build.ts'];
+  const built = spawnSync('flock', [join(image, 'lock'), ...builder], { cwd: root, encoding: 'utf8' });
+  if (built.status === 0) return null;
+  return `the machines for v86 cannot be built: ${built.stderr?.trim() ?? built.error?.message}`;
 }
 
 function missingForTap(tools: readonly string[]): string | null {
