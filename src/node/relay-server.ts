@@ -1,0 +1,217 @@
+// A relay for engines in browsers: an HTTP server whose WebSockets speak wisp (relay/relay-session.ts), with Node's sockets
+// behind them. Whoever is let in can connect from this computer, so it binds 127.0.0.1, asks for what websocket-guard.ts
+// says, and reaches by default nothing but public addresses.
+
+import { randomBytes } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { HostJudge, NAMED_RANGES } from '../base/ranges.ts';
+import { Timers } from '../base/timers.ts';
+import { Turn } from '../base/turn.ts';
+import { type Credentials, credentialsProblem } from '../relay/credentials.ts';
+import type { RelayOutside } from '../relay/relay-outside.ts';
+import { DEFAULT_LIMITS, type Judge, RelayCounters, type RelayLimits } from '../relay/relay-rules.ts';
+import { RelaySession } from '../relay/relay-session.ts';
+import type { SessionEnv } from '../relay/session-stream.ts';
+import { SUBPROTOCOL } from '../relay/wisp.ts';
+import { NodeClock } from './clock.ts';
+import { NodeOutside } from './relay-outside.ts';
+import { WsMessageSocket } from './relay-socket.ts';
+import { refusalOf, type UpgradeRules } from './websocket-guard.ts';
+
+const DEFAULT_CLIENTS = 64;
+/** Connections that are no WebSocket yet. */
+const MAX_HANDSHAKES = 64;
+const HANDSHAKE_MS = 10_000;
+const KEEPALIVE_MS = 30_000;
+const CLOSE_MS = 1000;
+/** A packet of 128 KiB and its header: more than clients send, and bounded. */
+const MAX_MESSAGE = 131_072 + 5;
+
+export interface RelayOptions {
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** 0, the default: one that is free. */
+  readonly port?: number;
+  /** Begins and ends with a slash. Default `/`. */
+  readonly path?: string;
+  /** Default: a random one where no `credentials` are asked for, else none. null: none is needed. */
+  readonly token?: string | null;
+  /** Asked of every client, by the protocol's password extension; then version 1 is refused. */
+  readonly credentials?: Credentials;
+  /** Origins of pages that may connect, as browsers say them; `*`: any. Default none: programs alone. */
+  readonly origins?: readonly string[];
+  /** Names that Host may have besides localhost and addresses. */
+  readonly hosts?: readonly string[];
+  /** Default false: TCP alone. */
+  readonly udp?: boolean;
+  /** Default: not loopback, private, shared or link-local addresses, metadata services or groups. */
+  readonly judge?: Judge;
+  /** Clients at the same time. Default 64. */
+  readonly clients?: number;
+  readonly limits?: Partial<RelayLimits>;
+  /** Default: Node's sockets. */
+  readonly outside?: RelayOutside;
+}
+
+export interface RelayStats extends Readonly<Omit<RelayCounters, never>> {
+  /** There now. */
+  readonly openClients: number;
+  readonly openStreams: number;
+  /** Requests that did not become a WebSocket. */
+  readonly refused: number;
+}
+
+export interface Relay {
+  /** What a client is given, the token in it: `ws://127.0.0.1:5001/TOKEN/`. */
+  readonly url: string;
+  readonly port: number;
+  stats(): RelayStats;
+  /** Resets every stream. Resolves when nothing of it is left. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Rejects with an Error that names the option that is wrong, or the address that cannot be bound. */
+export async function openRelay(options: RelayOptions = {}): Promise<Relay> {
+  const { credentials, path = '/' } = options;
+  const problem = credentials === undefined ? null : credentialsProblem(credentials);
+  if (problem !== null) throw new Error(`credentials: ${problem}`);
+  if (!/^\/(.*\/)?$/.test(path)) throw new Error(`path: '${path}' does not begin and end with a slash`);
+  const relay = new RelayServer(options);
+  await relay.listen();
+  return relay;
+}
+
+/** What a relay lets its clients reach where nobody says otherwise. */
+export function publicOnly(): Judge {
+  const deny = [...NAMED_RANGES.private, ...NAMED_RANGES.cgnat];
+  const judge = new HostJudge({ deny, hostLoopback: false, linkLocal: false });
+  return (addr) => judge.allows(addr);
+}
+
+class RelayServer implements Relay {
+  port = 0;
+  private readonly host: string;
+  private readonly options: RelayOptions;
+  private readonly rules: UpgradeRules;
+  private readonly server: Server;
+  private readonly upgrader: WebSocketServer;
+  private readonly counters = new RelayCounters();
+  private readonly env: SessionEnv;
+  private readonly sessions = new Map<RelaySession, WebSocket>();
+  private refused = 0;
+  private closing: Promise<void> | null = null;
+  private sessionsGone: () => void = () => {};
+
+  constructor(options: RelayOptions) {
+    const { host = '127.0.0.1', path = '/', credentials = null, origins = [], hosts = [] } = options;
+    const { token = credentials === null ? randomBytes(16).toString('base64url') : null } = options;
+    const { udp = false, judge = publicOnly(), limits, outside = new NodeOutside() } = options;
+    this.options = options;
+    this.host = host;
+    this.rules = { path, token, origins, hosts: [...hosts, host] };
+    const clock = new NodeClock();
+    this.env = {
+      ...{ outside, counters: this.counters, timers: new Timers(clock, new Turn(clock)) },
+      rules: { judge, udp, credentials, limits: { ...DEFAULT_LIMITS, ...limits } },
+    };
+    this.upgrader = upgrader();
+    this.server = createServer({ noDelay: true, headersTimeout: HANDSHAKE_MS, requestTimeout: HANDSHAKE_MS });
+    this.server.maxConnections = this.mostClients + MAX_HANDSHAKES;
+    this.server.on('request', ({ socket }) => this.refuse(socket, 426, 'this is for WebSockets only'));
+    this.server.on('upgrade', (request, socket, head) => this.upgrade(request, socket, head));
+    this.server.on('clientError', (_, socket) => this.refuse(socket, 400, 'what came is not HTTP'));
+    this.upgrader.on('wsClientError', ({ message }, socket) => this.refuse(socket, 400, message));
+  }
+
+  get url(): string {
+    const { path, token } = this.rules;
+    const host = this.host.includes(':') ? `[${this.host}]` : this.host;
+    return `ws://${host}:${this.port}${path}${token === null ? '' : `${token}/`}`;
+  }
+
+  listen(): Promise<void> {
+    const { host, server } = this;
+    const { port = 0 } = this.options;
+    return new Promise((resolve, reject) => {
+      const onError = (error: Error): void => reject(new Error(`relay ${host}:${port}: ${error.message}`));
+      server.once('error', onError);
+      server.listen({ host, port, exclusive: true }, () => {
+        this.port = (server.address() as AddressInfo).port;
+        server.off('error', onError);
+        // An accept(2) that failed leaves nothing to clean up.
+        server.on('error', () => {});
+        resolve();
+      });
+    });
+  }
+
+  stats(): RelayStats {
+    let openStreams = 0;
+    for (const session of this.sessions.keys()) openStreams += session.openStreams;
+    return { ...this.counters, openClients: this.sessions.size, openStreams, refused: this.refused };
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.closeAll();
+    return this.closing;
+  }
+
+  private async closeAll(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    this.server.closeAllConnections();
+    for (const session of this.sessions.keys()) session.close();
+    if (this.sessions.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.sessionsGone = resolve;
+      });
+    }
+    await closed;
+    this.env.timers.clear();
+  }
+
+  private get mostClients(): number {
+    return this.options.clients ?? DEFAULT_CLIENTS;
+  }
+
+  private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const refusal = refusalOf(request, this.rules);
+    if (refusal !== null) this.refuse(socket, refusal.status, refusal.reason);
+    else if (this.closing !== null || this.sessions.size >= this.mostClients)
+      this.refuse(socket, 503, 'it takes no more clients');
+    else this.upgrader.handleUpgrade(request, socket, head, (ws) => this.accept(ws, request));
+  }
+
+  private accept(ws: WebSocket, request: IncomingMessage): void {
+    request.socket.setKeepAlive(true, KEEPALIVE_MS);
+    const session = new RelaySession(new WsMessageSocket(ws), this.env, () => {
+      this.sessions.delete(session);
+      if (this.sessions.size === 0) this.sessionsGone();
+    });
+    this.sessions.set(session, ws);
+  }
+
+  private refuse(socket: Duplex, status: number, reason: string): void {
+    this.refused++;
+    socket.on('error', () => socket.destroy());
+    if (!socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const body = `${reason}\n`;
+    const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain\r\n`;
+    socket.once('finish', () => socket.destroy());
+    socket.end(`${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+  }
+}
+
+function upgrader(): WebSocketServer {
+  const options = {
+    ...{ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: MAX_MESSAGE },
+    handleProtocols: (asked: Set<string>) => (asked.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+    closeTimeout: CLOSE_MS,
+  } as const;
+  return new WebSocketServer(options);
+}

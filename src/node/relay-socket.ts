@@ -1,0 +1,61 @@
+import { WebSocket } from 'ws';
+import { type Dial, type MessageEvents, type MessageSocket, SEND_LOW } from '../relay/message-socket.ts';
+
+/** Longer than what a relay sends at a time. */
+const MAX_MESSAGE = 16 << 20;
+
+/** Opens WebSockets to `url`, for an engine in Node that has a relay for its host. Throws a SyntaxError for a wrong URL. */
+export function dialWs(url: string): Dial {
+  const checked = new URL(url);
+  if (checked.protocol !== 'ws:' && checked.protocol !== 'wss:')
+    throw new SyntaxError(`relay: ${url} is no URL of a WebSocket`);
+  const options = { perMessageDeflate: false, maxPayload: MAX_MESSAGE };
+  return (protocols) => new WsMessageSocket(new WebSocket(checked, [...protocols], options));
+}
+
+/** A WebSocket of `ws` as a relay needs it. */
+export class WsMessageSocket implements MessageSocket {
+  private readonly ws: WebSocket;
+  private events: MessageEvents | null = null;
+  private isLoud = false;
+
+  constructor(ws: WebSocket) {
+    this.ws = ws;
+    ws.on('open', () => this.events?.onOpen());
+    ws.on('message', (data, isBinary) => {
+      if (isBinary) this.events?.onMessage(data as Buffer);
+      else this.events?.onText();
+    });
+    ws.on('close', (code, reason) => this.events?.onClose(code, reason.toString()));
+    // 'close' follows, and has said all there is to say.
+    ws.on('error', () => {});
+  }
+
+  get protocol(): string {
+    return this.ws.protocol;
+  }
+
+  get bufferedAmount(): number {
+    return this.ws.bufferedAmount;
+  }
+
+  listen(events: MessageEvents): void {
+    this.events = events;
+  }
+
+  send(bytes: Uint8Array): void {
+    if (this.ws.readyState !== this.ws.OPEN) return;
+    this.ws.send(bytes, this.onSent);
+    this.isLoud ||= this.ws.bufferedAmount > SEND_LOW;
+  }
+
+  close(code: number, reason: string): void {
+    this.ws.close(code, reason);
+  }
+
+  private readonly onSent = (): void => {
+    if (!this.isLoud || this.ws.bufferedAmount > SEND_LOW) return;
+    this.isLoud = false;
+    this.events?.onDrain();
+  };
+}

@@ -1,0 +1,170 @@
+// What stands behind `--link ws:`: where a WebSocket link listens, who may come in, and what its guests may reach.
+
+import { isIPv6 } from 'node:net';
+import { ConfigError, type NetworkConfig } from '../network/config.ts';
+import { denyOf } from '../network/config-deny.ts';
+import { nameAndValue } from './comma-parts.ts';
+import type { AnyLinkSpec } from './link-spec.ts';
+import type { WebSocketFormat } from './websocket-link.ts';
+
+export interface WebSocketLinkSpec extends AnyLinkSpec {
+  readonly kind: 'ws';
+  readonly host: string;
+  /** 0: one that the system chooses. */
+  readonly port: number;
+  /**
+   * What the URL has to have, 16 to 128 letters, digits, `-` and `_`. Absent: one is made, of 128 random bits. null:
+   * none is needed, and then no page comes in but those of `origins`.
+   */
+  readonly token?: string | null;
+  /**
+   * Pages that may connect, as browsers say where they are from: `https://example.org`. `*` for any, where there is a
+   * token. Absent: pages of this computer's own servers (localhost, 127.0.0.1, [::1]), where there is a token. What is no
+   * browser says nothing of the kind, and needs the token alone.
+   */
+  readonly origins?: readonly string[];
+  /** Names that the server is known by, without a port, besides `localhost`, IP addresses, and `host`. */
+  readonly hosts?: readonly string[];
+  /** Absent: `length-prefixed` for who asks for the subprotocol `binary`, as programs made by Emscripten do, else `frame`. */
+  readonly format?: WebSocketFormat;
+  /** Are its guests on one network? Absent: each is on one of its own. */
+  readonly shared?: boolean;
+  /** Guests at a time, 1 to 1024; who comes then is turned away. Default 64. */
+  readonly clients?: number;
+  /** Does the gateway lead to this host's loopback? Default false. */
+  readonly hostLoopback?: boolean;
+  /** As in a network's configuration. Default DENIED_TO_PAGES. */
+  readonly deny?: readonly string[];
+}
+
+/** What guests of pages do not reach, unless somebody says otherwise: the user's own networks. */
+export const DENIED_TO_PAGES: readonly string[] = ['private', 'cgnat', 'link-local', 'metadata'];
+
+/** Where it listens, and what a client is given: `ws://127.0.0.1:8086/?token=...`. */
+export function webSocketUrl({ host, port, token }: WebSocketLinkSpec): string {
+  const name = ['0.0.0.0', '::'].includes(host) ? 'localhost' : bracketed(host);
+  return `ws://${name}:${port}/${typeof token === 'string' ? `?token=${token}` : ''}`;
+}
+
+/** As it stands before a port. */
+export function bracketed(host: string): string {
+  return isIPv6(host) ? `[${host}]` : host;
+}
+
+/**
+ * `config` for the guests of pages: neither the host's loopback nor DENIED_TO_PAGES, unless `config` or the link says
+ * otherwise.
+ */
+export function pageGuestConfig(
+  config: NetworkConfig,
+  { hostLoopback, deny }: Pick<WebSocketLinkSpec, 'hostLoopback' | 'deny'> = {},
+): NetworkConfig {
+  return {
+    ...config,
+    hostLoopback: hostLoopback ?? config.hostLoopback ?? false,
+    deny: deny ?? config.deny ?? DENIED_TO_PAGES,
+  };
+}
+
+export const DEFAULT_CLIENTS = 64;
+const MAX_CLIENTS = 1024;
+const FORMATS = ['frame', 'length-prefixed'] as const;
+const LIST_LIMIT = 256;
+
+type Draft = { -readonly [K in keyof WebSocketLinkSpec]: WebSocketLinkSpec[K] };
+type Reader = (draft: Draft, value: string) => void;
+
+const READERS: Readonly<Record<string, Reader>> = {
+  token: (d, value) => {
+    d.token = value === 'none' ? null : value;
+  },
+  origin: (d, value) => {
+    d.origins = [...(d.origins ?? []), value];
+  },
+  host: (d, value) => {
+    d.hosts = [...(d.hosts ?? []), value];
+  },
+  format: (d, value) => {
+    d.format = value as WebSocketFormat;
+  },
+  shared: (d, value) => {
+    d.shared = value === '' || flag('shared', value);
+  },
+  clients: (d, value) => {
+    d.clients = /^\d{1,4}$/.test(value) ? Number(value) : Number.NaN;
+  },
+  'host-loopback': (d, value) => {
+    d.hostLoopback = value === '' || flag('host-loopback', value);
+  },
+  deny: (d, value) => {
+    d.deny = value === 'none' ? [] : [...(d.deny ?? []), value];
+  },
+};
+
+/** The names of all options, as they are written. */
+export const webSocketOptionNames: readonly string[] = Object.keys(READERS);
+
+/** The spec of `ws:HOST:PORT` with these options. Throws a RangeError whose message is one line. */
+export function readWebSocketSpec(
+  { host, port }: { readonly host: string; readonly port: number },
+  options: readonly string[],
+): WebSocketLinkSpec {
+  const draft: Draft = { kind: 'ws', host, port };
+  const said = new Set<string>();
+  for (const option of options) {
+    const [name, value] = nameAndValue(option);
+    const reader = Object.hasOwn(READERS, name) ? READERS[name] : undefined;
+    if (reader === undefined) throw new RangeError(`there is no option ${JSON.stringify(name)}`);
+    const isList = ['origin', 'host', 'deny'].includes(name);
+    if (said.has(name) && !isList) throw new RangeError(`${name}= is said twice`);
+    said.add(name);
+    reader(draft, value);
+  }
+  return checkWebSocketSpec(draft);
+}
+
+/** The same, its origins in the form in which browsers say them. Throws a RangeError that names the option. */
+export function checkWebSocketSpec(spec: WebSocketLinkSpec): WebSocketLinkSpec {
+  const { token, format, clients, hosts = [] } = spec;
+  if (typeof token === 'string' && !/^[\w-]{16,128}$/.test(token))
+    throw new RangeError('token= is not 16 to 128 letters, digits, - and _, and not none');
+  if (format !== undefined && !FORMATS.includes(format))
+    throw new RangeError(`format=${format}: is neither ${FORMATS.join(' nor ')}`);
+  if (clients !== undefined && !(Number.isInteger(clients) && clients >= 1 && clients <= MAX_CLIENTS))
+    throw new RangeError(`clients= is no number from 1 to ${MAX_CLIENTS}`);
+  for (const host of hosts) {
+    if (!/^[\w.-]{1,253}$/.test(host)) throw new RangeError(`host=${host}: is no name without a port`);
+  }
+  checkDeny(spec.deny);
+  const origins = spec.origins?.map((origin) => normalOrigin(origin, token !== null));
+  if (Math.max(hosts.length, origins?.length ?? 0) > LIST_LIMIT)
+    throw new RangeError(`more than ${LIST_LIMIT} of origin= or host=`);
+  return origins === undefined ? spec : { ...spec, origins };
+}
+
+/** RFC 6454 6.2: scheme, host, and the port where it is not the scheme's own. */
+function normalOrigin(text: string, hasToken: boolean): string {
+  if (text === '*' || text === 'null') {
+    if (hasToken) return text;
+    throw new RangeError(`origin=${text} with token=none would let every page in`);
+  }
+  if (!/^[a-z][a-z\d+.-]*:\/\/[^/?#\s@]+\/?$/i.test(text) || !URL.canParse(text))
+    throw new RangeError(`origin=${text}: is not like https://example.org, without a path`);
+  const { origin } = new URL(text);
+  return origin === 'null' ? text.toLowerCase().replace(/\/$/, '') : origin;
+}
+
+function checkDeny(deny: readonly string[] | undefined): void {
+  try {
+    denyOf('deny', deny);
+  } catch (error) {
+    if (error instanceof ConfigError)
+      throw new RangeError(error.message.replace(/^deny(\[\d+\])?: /, 'deny='));
+    throw error;
+  }
+}
+
+function flag(name: string, value: string): boolean {
+  if (value !== 'on' && value !== 'off') throw new RangeError(`${name}=${value}: is neither on nor off`);
+  return value === 'on';
+}

@@ -1,0 +1,55 @@
+// The password extension: who the client says it is. In the core there is no TextEncoder and no crypto.
+
+import { type Extension, ExtensionId, viewOf } from './wisp.ts';
+
+export interface Credentials {
+  /** At most 255 bytes of UTF-8. */
+  readonly username: string;
+  /** At most 65535 bytes of UTF-8. */
+  readonly password: string;
+}
+
+/** What is wrong with them, or null. */
+export function credentialsProblem({ username, password }: Credentials): string | null {
+  if (!isWellFormed(username) || !isWellFormed(password)) return 'half a surrogate pair is no character';
+  if (utf8(username).length > 0xff) return 'a username has at most 255 bytes';
+  return utf8(password).length > 0xffff ? 'a password has at most 65535 bytes' : null;
+}
+
+/** The client's extension. The credentials have no problem. */
+export function credentialsExtension({ username, password }: Credentials): Extension {
+  const name = utf8(username);
+  const secret = utf8(password);
+  const payload = new Uint8Array(3 + name.length + secret.length);
+  const v = viewOf(payload);
+  v.setUint8(0, name.length);
+  v.setUint16(1, secret.length, true);
+  payload.set(name, 3);
+  payload.set(secret, 3 + name.length);
+  return { id: ExtensionId.Password, payload };
+}
+
+/** Does the client's extension say these? In a time that does not depend on how much of it is right. */
+export function saysCredentials(payload: Uint8Array, expected: Credentials): boolean {
+  const right = credentialsExtension(expected).payload;
+  let difference = payload.length ^ right.length;
+  for (let i = 0; i < payload.length; i++) difference |= payload[i]! ^ right[i % right.length]!;
+  return difference === 0;
+}
+
+function isWellFormed(text: string): boolean {
+  return !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(text);
+}
+
+/** RFC 3629, by way of what a URL makes of it. `text` is well-formed. */
+function utf8(text: string): Uint8Array {
+  const escaped = encodeURIComponent(text);
+  const bytes: number[] = [];
+  for (let i = 0; i < escaped.length; i++) {
+    if (escaped[i] === '%') {
+      bytes.push(Number.parseInt(escaped.substring(i + 1, i + 3), 16));
+      i += 2;
+    } else bytes.push(escaped.charCodeAt(i));
+  }
+  return Uint8Array.from(bytes);
+}

@@ -1,0 +1,44 @@
+// What a relay's server needs of the world outside. node/relay-outside.ts has sockets for it, a test whatever it likes.
+// No event comes from inside a call.
+
+import type { Endpoint, IpAddr } from '../base/addr.ts';
+import type { HostError } from '../host/host-network.ts';
+
+export interface RelayOutside {
+  /** The addresses of a name, best first; none where there is no such name. Rejects with nothing but that. */
+  resolve(name: string): Promise<readonly IpAddr[]>;
+  /** Begins to connect: onOpen or onClose follows. */
+  connectTcp(to: Endpoint, events: OutsideEvents): OutsideStream;
+  /** A socket that talks to `to` alone: onOpen or onClose follows. */
+  connectUdp(to: Endpoint, events: OutsideEvents): OutsideDatagrams;
+}
+
+export interface OutsideStream {
+  /** Takes `bytes`, which are given. False: nothing more until onWritable. */
+  write(bytes: Uint8Array): boolean;
+  /** FIN behind what has been written. */
+  end(): void;
+  /** RST. Only onClose follows. */
+  reset(): void;
+  /** Stops reading; a read that is under way still comes. */
+  pause(): void;
+  resume(): void;
+}
+
+export interface OutsideDatagrams {
+  /** Sends a datagram, given. Where there is no room it is lost. */
+  write(bytes: Uint8Array): void;
+  /** No event after this. */
+  close(): void;
+}
+
+export interface OutsideEvents {
+  onOpen(): void;
+  /** What has come: of a stream, or one datagram. `bytes` are lent for the call. */
+  onData(bytes: Uint8Array): void;
+  onWritable(): void;
+  /** FIN. */
+  onEnd(): void;
+  /** The last call, once, unless it was close() that ended it. null: in order, or reset(). */
+  onClose(error: HostError | null): void;
+}

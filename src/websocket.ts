@@ -1,0 +1,27 @@
+// The WebSocket link: emulators in pages as guests.
+
+export { createNodeNetwork, type NodeNetworkOptions } from './node/node-network.ts';
+export {
+  openRelay,
+  publicOnly,
+  type Relay,
+  type RelayOptions,
+  type RelayStats,
+} from './node/relay-server.ts';
+export { dialWs } from './node/relay-socket.ts';
+export type { WebSocketFormat } from './node/websocket-link.ts';
+export {
+  type OnWebSocketLink,
+  openWebSocketPort,
+  type WebSocketClient,
+  type WebSocketPort,
+  type WebSocketPortOptions,
+} from './node/websocket-port.ts';
+export { type ServeWebSocketOptions, serveWebSocket, type WebSocketServing } from './node/websocket-serve.ts';
+export {
+  DENIED_TO_PAGES,
+  pageGuestConfig,
+  type WebSocketLinkSpec,
+  webSocketUrl,
+} from './node/websocket-spec.ts';
+export type { Judge, RelayLimits } from './relay/relay-rules.ts';
