@@ -163,7 +163,8 @@ export class ByteHalf extends EngineHalf<ByteStreamHost> {
   give(data: Uint8Array): boolean {
     if (this.codeEnded || this.state === 'closed') return true;
     if (data.length > 0) {
-      this.waiting.push(data.slice());
+      // Of a Buffer slice() would be no copy.
+      this.waiting.push(new Uint8Array(data));
       this.waitingBytes += data.length;
       this.schedule();
     }

@@ -107,7 +107,7 @@ export class NameStream {
       messages.push(all.subarray(at + 2, end));
       at = end;
     }
-    this.rest = all.slice(at);
+    this.rest = new Uint8Array(all.subarray(at));
     return messages;
   }
 }

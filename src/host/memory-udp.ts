@@ -63,13 +63,13 @@ export class MemoryDatagrams implements HostDatagrams {
     const obstacle = world.obstacle(to);
     if (obstacle === 'silent') return true;
     if (obstacle === 'unreachable') return this.failed('host-unreachable');
-    const data = world.context.arena.memory.bytes.slice(off, off + len);
+    const data = new Uint8Array(world.context.arena.memory.bytes.subarray(off, off + len));
     const from = world.sourceFor(to, this.at.port);
     this.pending++;
     world.soon(() => {
       this.pending--;
       const socket = world.outside(to);
-      if (socket !== undefined) socket.heard(Uint8Array.from(data), from);
+      if (socket !== undefined) socket.heard(data, from);
       else this.failed('refused');
     });
     return true;

@@ -25,7 +25,7 @@ export function peer(address: string, port: number, mac = '52:54:00:12:34:56', i
 /** The gateway as a service sees it, with a guest that the test plays. */
 export class FakePorts implements GatewayPorts {
   readonly clock = new ManualClock();
-  readonly arena = new Arena(createMemory(4 << 20, (buffer) => new Uint8Array(buffer), 'js'));
+  readonly arena = new Arena(createMemory(4 << 20, (buffer) => Buffer.from(buffer), 'js'));
   readonly turn = new Turn(this.clock);
   readonly timers = new Timers(this.clock, this.turn);
   /** What services sent over UDP, oldest first. */

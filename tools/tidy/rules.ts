@@ -20,7 +20,7 @@ const CORE_BANS: Readonly<Record<string, string>> = {
 };
 
 /** Where bytes are handled: slice() copies a Uint8Array and aliases a Buffer. */
-const BYTE_PARTS = ['wire', 'tcp', 'ip', 'nat', 'link', 'switch'];
+const BYTE_PARTS = ['wire', 'host', 'tcp', 'ip', 'nat', 'link', 'switch'];
 
 const SLEEPS = ['setTimeout', 'setInterval'];
 const TEST_FUNCTIONS = ['describe', 'test', 'it', 'bench'];
