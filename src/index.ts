@@ -32,7 +32,7 @@ export type {
 } from './network/events.ts';
 export type { Forward, ForwardList } from './network/forward-list.ts';
 export { Network } from './network/network.ts';
-export type { NetworkParts, PortOptions } from './network/parts.ts';
+export type { NetworkOptions, NetworkParts, PortOptions } from './network/parts.ts';
 export type {
   FlowStats,
   LeaseStats,
@@ -48,5 +48,5 @@ export { RelayHost, type RelayHostOptions, type RelayHostStats } from './relay/r
 export { WebClock } from './web/clock.ts';
 export { WebRandom } from './web/random.ts';
 export { type StreamPair, webStreams } from './web/streams.ts';
-export { createNetwork, type NetworkOptions } from './web/web-network.ts';
+export { createNetwork } from './web/web-network.ts';
 export { dialWebSocket } from './web/websocket-transport.ts';

@@ -5,7 +5,7 @@ export { type CaptureInputOptions, readCaptureFile } from './node/capture-input.
 export { NodeClock } from './node/clock.ts';
 export { duplexOf } from './node/duplex.ts';
 export { NodeHost } from './node/host-sockets.ts';
-export { createNodeNetwork as createNetwork, type NodeNetworkOptions } from './node/node-network.ts';
+export { createNodeNetwork as createNetwork } from './node/node-network.ts';
 export { type CaptureFormat, PcapFile, type PcapFileOptions, PcapLink } from './node/pcap-file.ts';
 export { type PcapSpec, parsePcapSpec } from './node/pcap-spec.ts';
 export { NodeRandom } from './node/random.ts';

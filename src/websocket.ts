@@ -1,6 +1,5 @@
 // The WebSocket link: emulators in pages as guests.
 
-export { createNodeNetwork, type NodeNetworkOptions } from './node/node-network.ts';
 export {
   openRelay,
   publicOnly,

@@ -17,6 +17,9 @@ export interface NetworkParts {
   readonly on?: EventHandlers | undefined;
 }
 
+/** What is said instead of the defaults of an entry: a clock, randomness, and the world outside. */
+export type NetworkOptions = Partial<Pick<NetworkParts, 'clock' | 'random' | 'host' | 'kernel' | 'on'>>;
+
 /** A guest whose emulator is in this process. */
 export interface PortOptions {
   /**

@@ -1,62 +1,8 @@
-import { performance } from 'node:perf_hooks';
-import type { Clock, Micros, Ms } from '../base/clock.ts';
-import { NEVER } from '../base/clock.ts';
+import { AlarmClock } from '../web/alarm-clock.ts';
 
-/** setTimeout takes no longer delay; a later alarm is put off again when it comes up. */
-const MAX_DELAY = 0x7fffffff;
-
-/**
- * Time from Node. The alarm is one timeout that does not keep the process alive: a process that waits for something has
- * a socket open for it, and what would be left after the last one (a lease that ends tomorrow) is no reason to stay.
- */
-export class NodeClock implements Clock {
-  private readonly origin = performance.now();
-  private alarmAt: Ms = NEVER;
-  private wake: () => void = () => {};
-  private timeout: NodeJS.Timeout | null = null;
-  private timeoutAt: Ms = NEVER;
-
-  now(): Ms {
-    return Math.floor(this.micros() / 1000);
-  }
-
-  micros(): Micros {
-    return Math.floor((performance.now() - this.origin) * 1000);
-  }
-
-  wallNow(): number {
-    return performance.timeOrigin + performance.now();
-  }
-
-  setAlarm(at: Ms, wake: () => void): void {
-    this.alarmAt = at;
-    this.wake = wake;
-    // A timeout that comes too early finds out in ring(): moving an alarm to later costs nothing.
-    if (this.timeout !== null && this.timeoutAt <= at && at !== NEVER) return;
-    this.arm();
-  }
-
+/** Time from Node. */
+export class NodeClock extends AlarmClock {
   soon(wake: () => void): void {
     setImmediate(wake);
   }
-
-  private arm(): void {
-    if (this.timeout !== null) clearTimeout(this.timeout);
-    this.timeout = null;
-    if (this.alarmAt === NEVER) return;
-    const now = this.now();
-    const delay = Math.min(Math.max(this.alarmAt - now, 1), MAX_DELAY);
-    this.timeoutAt = now + delay;
-    this.timeout = setTimeout(this.ring, delay).unref();
-  }
-
-  private readonly ring = (): void => {
-    this.timeout = null;
-    if (this.now() < this.alarmAt) {
-      this.arm();
-      return;
-    }
-    this.alarmAt = NEVER;
-    this.wake();
-  };
 }

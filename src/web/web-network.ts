@@ -1,12 +1,9 @@
 import { NoHost } from '../host/no-host.ts';
 import type { NetworkConfig } from '../network/config.ts';
 import { createNetwork as createCore, type Network } from '../network/network.ts';
-import type { NetworkParts } from '../network/parts.ts';
+import type { NetworkOptions } from '../network/parts.ts';
 import { WebClock } from './clock.ts';
 import { WebRandom } from './random.ts';
-
-/** What is said here instead of the defaults: a clock, randomness, and the world outside. */
-export type NetworkOptions = Partial<Pick<NetworkParts, 'clock' | 'random' | 'host' | 'kernel' | 'on'>>;
 
 /**
  * A network that runs in a browser as it does in Node. Without a `host` there is nothing outside of it: a relay client

@@ -25,7 +25,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   replay: ['base', 'wire', 'host', 'pcap', 'tcp', 'link', 'ip', 'network'],
   relay: ['base', 'wire', 'host'],
   web: ['base', 'wire', 'host', 'link', 'network', 'relay'],
-  node: ['base', 'wire', 'host', 'pcap', 'link', 'network', 'relay'],
+  node: ['base', 'wire', 'host', 'pcap', 'link', 'network', 'relay', 'web'],
   cli: ['base', 'wire', 'pcap', 'link', 'guest', 'network', 'replay', 'relay', 'node'],
 };
 
