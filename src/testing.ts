@@ -24,8 +24,6 @@ import type { Link } from './link/link.ts';
 import { createPair } from './link/pair.ts';
 import type { NetworkConfig } from './network/config.ts';
 import { createNetwork, type Network } from './network/network.ts';
-import { utf8Text } from './pcap/reader-options.ts';
-import { utf8Bytes } from './pcap/utf8.ts';
 import { describeFrame } from './wire/describe.ts';
 import { HEADER_LEN } from './wire/ethernet.ts';
 
@@ -63,8 +61,6 @@ export {
 
 /** How long until() waits if not said otherwise. */
 const DEFAULT_LIMIT: Ms = 600_000;
-/** The longest text that a test writes at once, in bytes. */
-const MAX_TEXT = 64 << 20;
 
 export interface GuestSetup {
   /** For logs, captures and errors. Default "guest0", "guest1", ... */
@@ -136,9 +132,6 @@ export class TestNetwork<C extends Clock = ManualClock> {
     this.time = new TestTime(this.clock, options.idle ?? null);
     this.context = {
       waits: this.waits,
-      encode: (text) => utf8Bytes(text, MAX_TEXT),
-      decode: (bytes) =>
-        utf8Text(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length),
       failed: (error) => this.failed(error),
     };
     this.host = new MemoryHost({ onError: (error) => this.failed(error), ...options.host });

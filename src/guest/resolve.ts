@@ -1,5 +1,6 @@
 // What a stub resolver sends and reads: one question for the addresses of a name. RFC 1035 4.
 
+import { viewOf } from '../wire/bytes.ts';
 import * as dns from '../wire/dns.ts';
 import { nameBytes, skipName } from '../wire/dns-name.ts';
 
@@ -64,8 +65,4 @@ export function readAnswer(answer: Uint8Array, query: Uint8Array): Resolved | nu
   }
   const failure = rcode === dns.Rcode.NoError ? '' : (RCODES[rcode] ?? `code ${rcode}`);
   return { failure, truncated: dns.isTruncated(a, 0), addresses };
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

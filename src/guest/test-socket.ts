@@ -4,6 +4,8 @@
 // Bytes are taken from the connection only when the test reads, so a test that does not read closes the window. What a
 // test writes waits here, in order, until the connection has room.
 
+import { utf8Bytes, utf8Text } from '../base/utf8.ts';
+import { viewOf } from '../wire/bytes.ts';
 import { ConnectionError, type SocketEnd, type TestContext } from './test-waits.ts';
 
 /** What a TestSocket needs of the connection it is around. */
@@ -62,7 +64,7 @@ export class TestSocket {
    * been sent; what is written meanwhile goes behind. Rejects with a ConnectionError when that cannot be any more.
    */
   write(data: Uint8Array | string): Promise<void> {
-    const bytes = typeof data === 'string' ? this.context.encode(data) : Uint8Array.from(data);
+    const bytes = typeof data === 'string' ? utf8Bytes(data) : Uint8Array.from(data);
     const done = this.context.waits.wait<void>(`${this.label} writes`, (resolve, reject) => {
       if (this.over !== null) throw new ConnectionError(`${this.label} writes`, this.over);
       if (this.endWanted) throw new Error(`${this.label} writes after end()`);
@@ -108,16 +110,16 @@ export class TestSocket {
 
   /** The same as text. */
   async readText(most = DEFAULT_MOST): Promise<string> {
-    return this.context.decode(await this.readAll(most));
+    return textOf(await this.readAll(most));
   }
 
   /** Text up to and with `mark`, such as an empty line. Rejects where the peer ends before it, or after `most` bytes. */
   readUntil(mark: string, most = 65536): Promise<string> {
-    const wanted = this.context.encode(mark);
+    const wanted = utf8Bytes(mark);
     return this.reading(async () => {
       for (let from = 0; ; ) {
         const at = indexOf(this.joined(), wanted, from);
-        if (at >= 0) return this.context.decode(this.cut(at + wanted.length));
+        if (at >= 0) return textOf(this.cut(at + wanted.length));
         from = Math.max(0, this.haveBytes - wanted.length + 1);
         this.limit(most);
         if (!(await this.more())) throw new Error(`${this.label} has ended before ${JSON.stringify(mark)}`);
@@ -252,4 +254,8 @@ function indexOf(bytes: Uint8Array, wanted: Uint8Array, from: number): number {
     if (wanted.every((byte, i) => bytes[at + i] === byte)) return at;
   }
   return -1;
+}
+
+function textOf(bytes: Uint8Array): string {
+  return utf8Text(viewOf(bytes), 0, bytes.length);
 }

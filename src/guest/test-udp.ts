@@ -1,4 +1,5 @@
 import { type Endpoint, formatIp } from '../base/addr.ts';
+import { utf8Bytes } from '../base/utf8.ts';
 import { ConnectionError, type TestContext } from './test-waits.ts';
 import type { GuestUdpSocket } from './udp-socket.ts';
 
@@ -49,7 +50,7 @@ export class TestUdpSocket {
 
   /** Sends a copy of `data`, 0 to 65507 bytes, text as UTF-8. `host`: an IPv4 address or a name, which is looked up. */
   async send(host: string, port: number, data: Uint8Array | string): Promise<void> {
-    const bytes = typeof data === 'string' ? this.context.encode(data) : Uint8Array.from(data);
+    const bytes = typeof data === 'string' ? utf8Bytes(data) : Uint8Array.from(data);
     this.checkOpen();
     const to = await this.find(host, port);
     this.checkOpen();

@@ -40,9 +40,6 @@ export class TestWaits {
 /** What the sockets of a test have in common. */
 export interface TestContext {
   readonly waits: TestWaits;
-  /** The bytes of a text, UTF-8, and back. */
-  encode(text: string): Uint8Array;
-  decode(bytes: Uint8Array): string;
   /** Code of the test has thrown where nobody waits for it. */
   failed(error: unknown): void;
 }

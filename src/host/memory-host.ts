@@ -11,6 +11,7 @@
 
 import { type Endpoint, formatEndpoint, type IpAddr, ipv4Addr, isIpv4 } from '../base/addr.ts';
 import { Account } from '../base/arena.ts';
+import { framed } from '../wire/dns-framing.ts';
 import { ByteStream, type ByteStreamEvents, type ByteStreamHost, PAD_LEN } from './byte-stream.ts';
 import {
   HostBindError,
@@ -23,7 +24,7 @@ import {
   type HostStreamEvents,
 } from './host-network.ts';
 import { MemoryHalf } from './memory-half.ts';
-import { framed, NameStream } from './memory-names.ts';
+import { NameStream } from './memory-names.ts';
 import {
   addressOf,
   endpointOf,

@@ -2,6 +2,7 @@
 // TCP. RFC 1035. Names compare without regard to case.
 
 import { formatIpv4Word } from '../base/addr.ts';
+import { viewOf } from '../wire/bytes.ts';
 import * as dns from '../wire/dns.ts';
 import { nameBytes, nameList, skipName } from '../wire/dns-name.ts';
 
@@ -112,18 +113,6 @@ export class NameStream {
   }
 }
 
-/** `message` with its length in front. */
-export function framed(message: Uint8Array): Uint8Array {
-  const out = new Uint8Array(2 + message.length);
-  viewOf(out).setUint16(0, message.length);
-  out.set(message, 2);
-  return out;
-}
-
 function keyOf(name: string): string {
   return name.toLowerCase().replace(/\.$/, '');
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -2,10 +2,10 @@
 
 import { Drop } from '../base/drop.ts';
 import type { Memory } from '../base/memory.ts';
+import { utf8Bytes } from '../base/utf8.ts';
 import type { FrameRecorder, LinkRecorder } from '../link/capture.ts';
 import type { Direction } from '../link/link.ts';
 import type { FrameFilter } from '../pcap/filter.ts';
-import { utf8Bytes } from '../pcap/utf8.ts';
 import { MAX_TEXT_LEN } from '../pcap/writer-ng.ts';
 import { type CaptureSettings, checkCapture, type PcapFileOptions } from './capture-settings.ts';
 import { CaptureStream } from './capture-stream.ts';

@@ -8,6 +8,7 @@
 
 import { Drop, dropNames } from '../base/drop.ts';
 import type { Memory } from '../base/memory.ts';
+import { utf8Bytes } from '../base/utf8.ts';
 import {
   Block,
   BYTE_ORDER_MAGIC,
@@ -18,7 +19,6 @@ import {
   UNITS,
 } from './format.ts';
 import { padded } from './reader-options.ts';
-import { utf8Bytes } from './utf8.ts';
 import {
   type CaptureWriter,
   type FrameOrigin,

@@ -1,6 +1,8 @@
-// The password extension: who the client says it is. In the core there is no TextEncoder and no crypto.
+// The password extension: who the client says it is. In the core there is no crypto.
 
-import { type Extension, ExtensionId, viewOf } from './wisp.ts';
+import { utf8Bytes } from '../base/utf8.ts';
+import { viewOf } from '../wire/bytes.ts';
+import { type Extension, ExtensionId } from './wisp.ts';
 
 export interface Credentials {
   /** At most 255 bytes of UTF-8. */
@@ -12,14 +14,14 @@ export interface Credentials {
 /** What is wrong with them, or null. */
 export function credentialsProblem({ username, password }: Credentials): string | null {
   if (!isWellFormed(username) || !isWellFormed(password)) return 'half a surrogate pair is no character';
-  if (utf8(username).length > 0xff) return 'a username has at most 255 bytes';
-  return utf8(password).length > 0xffff ? 'a password has at most 65535 bytes' : null;
+  if (utf8Bytes(username).length > 0xff) return 'a username has at most 255 bytes';
+  return utf8Bytes(password).length > 0xffff ? 'a password has at most 65535 bytes' : null;
 }
 
 /** The client's extension. The credentials have no problem. */
 export function credentialsExtension({ username, password }: Credentials): Extension {
-  const name = utf8(username);
-  const secret = utf8(password);
+  const name = utf8Bytes(username);
+  const secret = utf8Bytes(password);
   const payload = new Uint8Array(3 + name.length + secret.length);
   const v = viewOf(payload);
   v.setUint8(0, name.length);
@@ -39,17 +41,4 @@ export function saysCredentials(payload: Uint8Array, expected: Credentials): boo
 
 function isWellFormed(text: string): boolean {
   return !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(text);
-}
-
-/** RFC 3629, by way of what a URL makes of it. `text` is well-formed. */
-function utf8(text: string): Uint8Array {
-  const escaped = encodeURIComponent(text);
-  const bytes: number[] = [];
-  for (let i = 0; i < escaped.length; i++) {
-    if (escaped[i] === '%') {
-      bytes.push(Number.parseInt(escaped.substring(i + 1, i + 3), 16));
-      i += 2;
-    } else bytes.push(escaped.charCodeAt(i));
-  }
-  return Uint8Array.from(bytes);
 }

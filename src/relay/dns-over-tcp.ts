@@ -2,11 +2,10 @@
 // as soon as the stream is asked for, which wisp allows, and what comes back ends it.
 
 import { type Endpoint, formatIp } from '../base/addr.ts';
+import { framed, PREFIX_LEN } from '../wire/dns-framing.ts';
 import type { Conversation, ConversationOwner } from './conversation.ts';
 import * as wisp from './wisp.ts';
 import { CloseReason } from './wisp.ts';
-
-const PREFIX_LEN = 2;
 
 export class DnsOverTcp implements Conversation {
   readonly id: number;
@@ -29,9 +28,7 @@ export class DnsOverTcp implements Conversation {
     this.owner = owner;
     this.to = to;
     this.answered = answered;
-    this.framed = new Uint8Array(PREFIX_LEN + message.length);
-    this.framed.set([message.length >>> 8, message.length & 0xff]);
-    this.framed.set(message, PREFIX_LEN);
+    this.framed = framed(message);
     this.id = owner.newId(this);
   }
 

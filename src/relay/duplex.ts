@@ -10,7 +10,8 @@
 // Others skip it, as the specification wants for what they do not know. Metadata: a tag, because the numbers of extensions
 // belong to nobody, and the packets.
 
-import { type Extension, ExtensionId, viewOf } from './wisp.ts';
+import { viewOf } from '../wire/bytes.ts';
+import { type Extension, ExtensionId } from './wisp.ts';
 
 const TAG = 0x74656e75;
 /** What a side may grant; the rest of 32 bits is an error, or an attack on who believes it. */

@@ -7,6 +7,7 @@
 
 import type { Ms } from '../base/clock.ts';
 import { Timer, type Timers } from '../base/timers.ts';
+import { viewOf } from '../wire/bytes.ts';
 import { type Credentials, credentialsExtension } from './credentials.ts';
 import { duplexCredit, duplexOffer } from './duplex.ts';
 import { type Dial, type MessageEvents, type MessageSocket, SEND_HIGH } from './message-socket.ts';
@@ -126,7 +127,7 @@ export class RelayLink implements MessageEvents {
 
   onMessage(bytes: Uint8Array): void {
     if (this.state !== 'dialling' && this.state !== 'ready') return;
-    const v = wisp.viewOf(bytes);
+    const v = viewOf(bytes);
     const bad = wisp.check(v);
     if (bad !== null) this.badPackets++;
     // Some later version may have packets of other types.

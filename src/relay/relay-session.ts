@@ -8,6 +8,7 @@
 // sent, because nothing is read from hosts while it takes nothing, and answers to it that pile up all the same end it.
 
 import { Timer } from '../base/timers.ts';
+import { viewOf } from '../wire/bytes.ts';
 import { saysCredentials } from './credentials.ts';
 import { duplexCredit, duplexOffer } from './duplex.ts';
 import { type MessageEvents, type MessageSocket, SEND_HIGH } from './message-socket.ts';
@@ -67,7 +68,7 @@ export class RelaySession implements MessageEvents, StreamOwner {
 
   onMessage(bytes: Uint8Array): void {
     if (this.ended) return;
-    const v = wisp.viewOf(bytes);
+    const v = viewOf(bytes);
     const bad = wisp.check(v);
     if (bad === 'unknown-type') this.env.counters.strayPackets++;
     else if (bad !== null) this.malformed(bad);

@@ -6,6 +6,7 @@
 //
 // check() comes before any accessor; then none of them fails. Nothing here throws, whatever the bytes.
 
+import { viewOf } from '../wire/bytes.ts';
 /** The subprotocol that says version 2 in the opening handshake: what servers and clients in use agree on. */
 export const SUBPROTOCOL = 'wisp-v2';
 export const HEADER_LEN = 5;
@@ -61,10 +62,6 @@ export interface ConnectTarget {
   readonly kind: 'tcp' | 'udp';
   readonly port: number;
   readonly hostname: string;
-}
-
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** null: the message is a packet, with a payload as long as its type wants. */

@@ -3,6 +3,7 @@
 import { formatIpv4Word, formatMac } from '../base/addr.ts';
 import { type Memory, memoryOver } from '../base/memory.ts';
 import * as arp from '../wire/arp.ts';
+import { viewOf } from '../wire/bytes.ts';
 import * as ethernet from '../wire/ethernet.ts';
 import * as icmp from '../wire/icmpv4.ts';
 import * as ipv4 from '../wire/ipv4.ts';
@@ -196,10 +197,6 @@ function quotedBy(v: DataView, at: number, end: number): DecodedIcmp['quoted'] {
     srcPort: v.getUint16(l4),
     dstPort: v.getUint16(l4 + 2),
   };
-}
-
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** `10.0.2.15:80`. */

@@ -6,9 +6,10 @@ import { formatMac, parseMac } from '../base/addr.ts';
 import { ConfigError } from '../network/config.ts';
 import { LINK_TYPE_ETHERNET } from '../pcap/format.ts';
 import type { KeptFrame } from '../pcap/frames.ts';
+import { viewOf } from '../wire/bytes.ts';
 import * as dhcp from '../wire/dhcp.ts';
 import { Protocol } from '../wire/ipv4.ts';
-import { type Decoded, decode, decodeUdp, isFragment, viewOf } from './decode.ts';
+import { type Decoded, decode, decodeUdp, isFragment } from './decode.ts';
 
 /** The longest frame there is, with a VLAN tag: more than that is never sent, nor filled up to. */
 const MAX_FRAME = 65_553;

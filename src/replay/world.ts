@@ -5,10 +5,11 @@
 import { type Endpoint, ipv4Addr, sameAddr } from '../base/addr.ts';
 import type { HostError } from '../host/host-network.ts';
 import { type PlayedDatagrams, PlayedHost, type PlayedStream } from '../host/played-host.ts';
+import { viewOf } from '../wire/bytes.ts';
 import * as dns from '../wire/dns.ts';
 import * as icmp from '../wire/icmpv4.ts';
 import { Flag } from '../wire/tcp.ts';
-import { type DecodedIcmp, type DecodedUdp, endpointText, viewOf } from './decode.ts';
+import { type DecodedIcmp, type DecodedUdp, endpointText } from './decode.ts';
 import { FIRST_FORWARD_PORT, type LearnedForward } from './learned.ts';
 import type { SeenSegment, TcpConversation } from './tcp-conversations.ts';
 

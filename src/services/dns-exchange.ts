@@ -19,8 +19,9 @@ import type {
   HostStream,
   HostStreamEvents,
 } from '../host/host-network.ts';
+import { viewOf } from '../wire/bytes.ts';
 import * as dns from '../wire/dns.ts';
-import { MessageReader, PREFIX_LEN, writeFramed } from './dns-framing.ts';
+import { MessageReader, PREFIX_LEN, writeFramed } from '../wire/dns-framing.ts';
 
 /** How long a resolver has. */
 export const RESOLVER_MS = 2000;
@@ -249,8 +250,4 @@ class Connection implements HostStreamEvents {
     this.abandon();
     owner?.over();
   }
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -14,6 +14,7 @@ import type { Random } from '../base/random.ts';
 import type { DnsSettings, Settings } from '../base/settings.ts';
 import { Work } from '../base/turn.ts';
 import type { HostNetwork, HostStream, HostStreamEvents } from '../host/host-network.ts';
+import { viewOf } from '../wire/bytes.ts';
 import * as dns from '../wire/dns.ts';
 import { MAX_PAYLOAD } from '../wire/udp.ts';
 import { type DnsExchange, type ExchangeEnv, MAX_QUERY, TcpExchange, UdpExchange } from './dns-exchange.ts';
@@ -168,8 +169,4 @@ function fitted(answer: Uint8Array, query: Uint8Array): Uint8Array {
   const asked = viewOf(query);
   const size = Math.min(dns.udpSize(asked, 0, query.length), MAX_PAYLOAD);
   return answer.length <= size ? answer : dns.truncated(viewOf(answer), 0, asked, 0, query.length);
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -15,8 +15,8 @@ import { Timer, type Timers } from '../base/timers.ts';
 import type { Turn } from '../base/turn.ts';
 import type { HostError, HostStream, HostStreamEvents } from '../host/host-network.ts';
 import * as dns from '../wire/dns.ts';
+import { framed, MessageReader } from '../wire/dns-framing.ts';
 import { type DnsExchange, MAX_QUERY } from './dns-exchange.ts';
-import { framed, MessageReader } from './dns-framing.ts';
 
 /** Queries of one connection under way at once. */
 export const MAX_PIPELINED = 8;

@@ -15,3 +15,8 @@ export function setMac(v: DataView, off: number, hi: number, lo: number): void {
   v.setUint16(off, hi);
   v.setInt32(off + 2, lo);
 }
+
+/** A view of all of `bytes`, for what lies outside of an arena. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,6 +1,7 @@
 // DHCP options: a list of code, length, value. RFC 2132; long and repeated ones RFC 3396.
 
 import { asciiBytes, asciiText } from './ascii.ts';
+import { viewOf } from './bytes.ts';
 import { nameBytes, nameList } from './dns-name.ts';
 
 export const Option = {
@@ -134,8 +135,4 @@ export function readText(options: Options, code: number): string | null {
 export function readDomainSearch(options: Options): string[] {
   const value = options.get(Option.DomainSearch);
   return value === undefined ? [] : (nameList(viewOf(value), 0, value.length) ?? []);
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }

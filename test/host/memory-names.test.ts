@@ -3,7 +3,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { buildQuery, readAnswer } from '../../src/guest/resolve.ts';
-import { framed, MemoryNames, NameStream } from '../../src/host/memory-names.ts';
+import { MemoryNames, NameStream } from '../../src/host/memory-names.ts';
+import { framed } from '../../src/wire/dns-framing.ts';
 
 const WORD = 0xc000020a | 0;
 

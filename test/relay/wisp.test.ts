@@ -5,10 +5,11 @@ import { credentialsExtension, credentialsProblem, saysCredentials } from '../..
 import { duplexCredit, duplexOffer } from '../../src/relay/duplex.ts';
 import { ReceiveWindow } from '../../src/relay/receive-window.ts';
 import * as wisp from '../../src/relay/wisp.ts';
+import { viewOf } from '../../src/wire/bytes.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-const view = (text: string): DataView => wisp.viewOf(Buffer.from(text, 'hex'));
+const view = (text: string): DataView => viewOf(Buffer.from(text, 'hex'));
 
 test('each packet: type, stream and numbers are little-endian', () => {
   expect(hex(wisp.connect(0x01020304, { kind: 'tcp', port: 443, hostname: 'a.b' }))).toBe(
@@ -47,7 +48,7 @@ test('CONNECT to what is none is told apart from what is no packet', () => {
   const target = (hostname: string, port = 80, kind = 1): wisp.ConnectTarget | null => {
     const bytes = wisp.connect(1, { kind: 'tcp', port, hostname });
     bytes[5] = kind;
-    return wisp.connectTarget(wisp.viewOf(bytes));
+    return wisp.connectTarget(viewOf(bytes));
   };
   expect(target('www.example.org')).toEqual({ kind: 'tcp', port: 80, hostname: 'www.example.org' });
   expect(target('[2001:db8::1]')?.hostname).toBe('2001:db8::1');

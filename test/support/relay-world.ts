@@ -19,6 +19,7 @@ import {
 } from '../../src/relay/relay-rules.ts';
 import { RelaySession } from '../../src/relay/relay-session.ts';
 import * as wisp from '../../src/relay/wisp.ts';
+import { viewOf } from '../../src/wire/bytes.ts';
 import { type MemorySocket, socketPair } from './relay-sockets.ts';
 
 export function addr(text: string): IpAddr {
@@ -123,7 +124,7 @@ export class PlayedOutside implements RelayOutside {
 
 /** A packet in words: `DATA 1 abc`, `CLOSE 1 44`. */
 export function describePacket(bytes: Uint8Array): string {
-  const v = wisp.viewOf(bytes);
+  const v = viewOf(bytes);
   const bad = wisp.check(v);
   if (bad !== null) return `bad: ${bad}`;
   const id = wisp.streamId(v);

@@ -1,7 +1,7 @@
 // DNS over a stream: each message with its length in front. RFC 1035 4.2.2, RFC 7766 8.
 
 import type { Memory } from '../base/memory.ts';
-import { HEADER_LEN, setId } from '../wire/dns.ts';
+import { HEADER_LEN, setId } from './dns.ts';
 
 /** Bytes of the length in front of a message. */
 export const PREFIX_LEN = 2;
