@@ -3,10 +3,9 @@
 // says, and reaches by default nothing but public addresses.
 
 import { randomBytes } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket, WebSocketServer } from 'ws';
 import { HostJudge, NAMED_RANGES } from '../base/ranges.ts';
 import { Timers } from '../base/timers.ts';
 import { Turn } from '../base/turn.ts';
@@ -20,13 +19,13 @@ import { NodeClock } from './clock.ts';
 import { NodeOutside } from './relay-outside.ts';
 import { WsMessageSocket } from './relay-socket.ts';
 import { refusalOf, type UpgradeRules } from './websocket-guard.ts';
+import { answerRefusal, listenAt, upgraderFor } from './websocket-http.ts';
 
 const DEFAULT_CLIENTS = 64;
 /** Connections that are no WebSocket yet. */
 const MAX_HANDSHAKES = 64;
 const HANDSHAKE_MS = 10_000;
 const KEEPALIVE_MS = 30_000;
-const CLOSE_MS = 1000;
 /** A packet of 128 KiB and its header: more than clients send, and bounded. */
 const MAX_MESSAGE = 131_072 + 5;
 
@@ -117,7 +116,7 @@ class RelayServer implements Relay {
       ...{ outside, counters: this.counters, timers: new Timers(clock, new Turn(clock)) },
       rules: { judge, udp, credentials, limits: { ...DEFAULT_LIMITS, ...limits } },
     };
-    this.upgrader = upgrader();
+    this.upgrader = upgraderFor({ maxPayload: MAX_MESSAGE }, SUBPROTOCOL);
     this.server = createServer({ noDelay: true, headersTimeout: HANDSHAKE_MS, requestTimeout: HANDSHAKE_MS });
     this.server.maxConnections = this.mostClients + MAX_HANDSHAKES;
     this.server.on('request', ({ socket }) => this.refuse(socket, 426, 'this is for WebSockets only'));
@@ -132,20 +131,9 @@ class RelayServer implements Relay {
     return `ws://${host}:${this.port}${path}${token === null ? '' : `${token}/`}`;
   }
 
-  listen(): Promise<void> {
-    const { host, server } = this;
+  async listen(): Promise<void> {
     const { port = 0 } = this.options;
-    return new Promise((resolve, reject) => {
-      const onError = (error: Error): void => reject(new Error(`relay ${host}:${port}: ${error.message}`));
-      server.once('error', onError);
-      server.listen({ host, port, exclusive: true }, () => {
-        this.port = (server.address() as AddressInfo).port;
-        server.off('error', onError);
-        // An accept(2) that failed leaves nothing to clean up.
-        server.on('error', () => {});
-        resolve();
-      });
-    });
+    this.port = await listenAt(this.server, this.host, port, `relay ${this.host}:${port}`);
   }
 
   stats(): RelayStats {
@@ -195,23 +183,6 @@ class RelayServer implements Relay {
 
   private refuse(socket: Duplex, status: number, reason: string): void {
     this.refused++;
-    socket.on('error', () => socket.destroy());
-    if (!socket.writable) {
-      socket.destroy();
-      return;
-    }
-    const body = `${reason}\n`;
-    const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain\r\n`;
-    socket.once('finish', () => socket.destroy());
-    socket.end(`${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    answerRefusal(socket, status, reason);
   }
-}
-
-function upgrader(): WebSocketServer {
-  const options = {
-    ...{ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: MAX_MESSAGE },
-    handleProtocols: (asked: Set<string>) => (asked.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
-    closeTimeout: CLOSE_MS,
-  } as const;
-  return new WebSocketServer(options);
 }

@@ -1,14 +1,13 @@
 import { WebSocket } from 'ws';
 import { type Dial, type MessageEvents, type MessageSocket, SEND_LOW } from '../relay/message-socket.ts';
+import { relayUrl } from '../web/websocket-transport.ts';
 
 /** Longer than what a relay sends at a time. */
 const MAX_MESSAGE = 16 << 20;
 
 /** Opens WebSockets to `url`, for an engine in Node that has a relay for its host. Throws a SyntaxError for a wrong URL. */
 export function dialWs(url: string): Dial {
-  const checked = new URL(url);
-  if (checked.protocol !== 'ws:' && checked.protocol !== 'wss:')
-    throw new SyntaxError(`relay: ${url} is no URL of a WebSocket`);
+  const checked = relayUrl(url);
   const options = { perMessageDeflate: false, maxPayload: MAX_MESSAGE };
   return (protocols) => new WsMessageSocket(new WebSocket(checked, [...protocols], options));
 }

@@ -7,14 +7,15 @@
 // connection that is turned away is counted under its reason, and one line tells of it, at most once a minute for each.
 
 import { randomBytes } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket, WebSocketServer } from 'ws';
 import type { Link } from '../link/link.ts';
 import { faultsOf } from './link-faults.ts';
 import { LinkNames } from './qemu-port.ts';
 import { refusalOf } from './websocket-guard.ts';
+import { answerRefusal, listenAt, upgraderFor } from './websocket-http.ts';
 import { type WebSocketFormat, WebSocketLink } from './websocket-link.ts';
 import { Refusals } from './websocket-refusals.ts';
 import {
@@ -28,8 +29,6 @@ import {
 /** Connections beyond the guests': those that have not said yet what they want, or are just being refused. */
 const MAX_HANDSHAKES = 64;
 const HANDSHAKE_MS = 10_000;
-/** How long a client may take to answer that the connection is being closed. */
-const CLOSE_MS = 1000;
 const MAX_HEADER_BYTES = 16384;
 /** A client that is gone without a word is noticed after a few times as long. */
 const KEEPALIVE_MS = 30_000;
@@ -120,7 +119,7 @@ class Door implements WebSocketPort {
     this.maxFrame = Math.min(mtu + HEADERS, MAX_FRAME);
     this.handshakeMs = handshakeMs;
     this.refusals = new Refusals((what) => onRefused(`ws:${this.place}: ${what}`));
-    this.upgraders = { frame: upgrader(this.maxFrame), 'length-prefixed': upgrader(MAX_PIECE) };
+    this.upgraders = { frame: streamUpgrader(this.maxFrame), 'length-prefixed': streamUpgrader(MAX_PIECE) };
     this.server = createServer({ maxHeaderSize: MAX_HEADER_BYTES, noDelay: true });
     this.server.maxConnections = this.most + MAX_HANDSHAKES;
     this.server.on('connection', (socket) => this.awaitHandshake(socket));
@@ -142,17 +141,8 @@ class Door implements WebSocketPort {
 
   async listen(): Promise<void> {
     const { host, port } = this.spec;
-    await new Promise<void>((resolve, reject) => {
-      const onError = (error: Error): void => reject(new Error(`ws:${this.place}: ${error.message}`));
-      this.server.once('error', onError);
-      this.server.listen({ host, port, exclusive: true }, () => {
-        this.server.off('error', onError);
-        // An accept(2) that failed leaves nothing to clean up.
-        this.server.on('error', () => {});
-        resolve();
-      });
-    });
-    this.spec = { ...this.spec, port: (this.server.address() as AddressInfo).port };
+    const bound = await listenAt(this.server, host, port, `ws:${this.place}`);
+    this.spec = { ...this.spec, port: bound };
   }
 
   /** As with QEMU's port, the callback of close() would come with the end of the last guest. */
@@ -250,36 +240,13 @@ class Door implements WebSocketPort {
 
   private refuse(socket: Duplex, status: number, reason: string, hint = ''): void {
     this.refusals.count(reason, hint);
-    if (!socket.writable) {
-      socket.destroy();
-      return;
-    }
-    const body = `${reason}\n`;
-    const headers = [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      ...['Connection: close', 'Content-Type: text/plain; charset=utf-8'],
-      ...(status === 426 ? ['Upgrade: websocket'] : []),
-      `Content-Length: ${Buffer.byteLength(body)}`,
-    ];
-    socket.on('error', () => socket.destroy());
-    socket.once('finish', () => socket.destroy());
-    socket.end(`${headers.join('\r\n')}\r\n\r\n${body}`);
+    answerRefusal(socket, status, reason);
   }
 }
 
-function upgrader(maxPayload: number): WebSocketServer {
-  const options = {
-    ...{
-      noServer: true,
-      clientTracking: false,
-      perMessageDeflate: false,
-      skipUTF8Validation: true,
-      maxPayload,
-    },
-    handleProtocols: (asked: Set<string>) => (asked.has(STREAM_PROTOCOL) ? STREAM_PROTOCOL : false),
-    closeTimeout: CLOSE_MS,
-  } as const;
-  return new WebSocketServer(options);
+/** Texts are looked at as bytes. */
+function streamUpgrader(maxPayload: number): WebSocketServer {
+  return upgraderFor({ maxPayload, skipUTF8Validation: true }, STREAM_PROTOCOL);
 }
 
 function isOwnOrigin(origin: string): boolean {

@@ -25,9 +25,11 @@ class Bridge implements StreamPair {
   private reader: ReadableStreamDefaultController<Uint8Array> | null = null;
   private writer: WritableStreamDefaultController | null = null;
   private drained: (() => void) | null = null;
+  private readonly stream: ByteStream;
   private settle: { resolve(): void; reject(error: Error): void } = { resolve() {}, reject() {} };
 
   constructor(stream: ByteStream) {
+    this.stream = stream;
     this.closed = new Promise((resolve, reject) => {
       this.settle = { resolve, reject };
     });
@@ -45,14 +47,11 @@ class Bridge implements StreamPair {
       start: (controller) => {
         this.writer = controller;
       },
-      write: (chunk) => this.write(stream, chunk),
+      write: (chunk) => this.write(chunk),
       close: () => stream.end(),
       abort: () => stream.reset(),
     });
-    this.stream = stream;
   }
-
-  private readonly stream: ByteStream;
 
   onData(data: Uint8Array): void {
     this.reader?.enqueue(data);
@@ -73,7 +72,7 @@ class Bridge implements StreamPair {
     this.onDrain();
     if (error === null) {
       this.settle.resolve();
-      this.onEndOnce();
+      this.onEnd();
       return;
     }
     const failure = new Error(`the connection has ended: ${error}`);
@@ -84,12 +83,8 @@ class Bridge implements StreamPair {
     this.settle.reject(failure);
   }
 
-  private onEndOnce(): void {
-    if (this.reader !== null) this.onEnd();
-  }
-
-  private write(stream: ByteStream, chunk: Uint8Array): Promise<void> | void {
-    if (stream.write(chunk)) return;
+  private write(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.stream.write(chunk)) return undefined;
     return new Promise((resolve) => {
       this.drained = resolve;
     });

@@ -7,10 +7,15 @@ const POLL_MS = 4;
 
 /** Opens WebSockets to `url`, `ws:` or `wss:`. Throws a SyntaxError where it is no such URL. */
 export function dialWebSocket(url: string): Dial {
+  const { href } = relayUrl(url);
+  return (protocols) => new WebMessageSocket(href, protocols);
+}
+
+/** Throws a SyntaxError where `url` is no URL of a WebSocket. */
+export function relayUrl(url: string): URL {
   const checked = new URL(url);
-  if (checked.protocol !== 'ws:' && checked.protocol !== 'wss:')
-    throw new SyntaxError(`relay: ${url} is no URL of a WebSocket`);
-  return (protocols) => new WebMessageSocket(checked.href, protocols);
+  if (checked.protocol === 'ws:' || checked.protocol === 'wss:') return checked;
+  throw new SyntaxError(`relay: ${url} is no URL of a WebSocket`);
 }
 
 class WebMessageSocket implements MessageSocket {
