@@ -96,9 +96,10 @@ class OutsideUdp implements OutsideDatagrams {
     socket.connect(to.port, formatIp(to.addr));
   }
 
-  write(bytes: Uint8Array): void {
-    if (this.isClosed || this.socket.getSendQueueSize() > SEND_QUEUE_LIMIT) return;
+  write(bytes: Uint8Array): boolean {
+    if (this.isClosed || this.socket.getSendQueueSize() > SEND_QUEUE_LIMIT) return false;
     this.socket.send(bytes);
+    return true;
   }
 
   close(): void {

@@ -19,8 +19,17 @@ const MAX_REMOTES = 64;
 /** Queries of one socket that are asked over TCP at the same time. */
 const MAX_QUERIES = 16;
 
+/** What was lost or given up, of all sockets. */
+export class DatagramLosses {
+  /** Queries for a name server beyond those that may be asked over TCP at the same time. */
+  lostQueries = 0;
+  /** Remotes that a socket has forgotten, because it has sent to too many: their answers do not come. */
+  evictedRemotes = 0;
+}
+
 export interface DatagramsHome extends ConversationOwner, LaterHost {
   readonly arena: Arena;
+  readonly losses: DatagramLosses;
   isResolver(at: Endpoint): boolean;
   closedUdp(socket: RelayDatagrams): void;
 }
@@ -86,7 +95,10 @@ export class RelayDatagrams implements HostDatagrams {
       remotes.push(known!);
       return known!;
     }
-    if (remotes.length >= MAX_REMOTES) remotes.shift()!.close();
+    if (remotes.length >= MAX_REMOTES) {
+      remotes.shift()!.close();
+      this.home.losses.evictedRemotes++;
+    }
     const stream = new RemoteStream(this.home, this, to);
     this.first ??= to;
     this.oneRemote &&= sameEndpoint(this.first, to);
@@ -97,7 +109,10 @@ export class RelayDatagrams implements HostDatagrams {
 
   private ask(message: Uint8Array, to: Endpoint): void {
     // As the network might: whoever asks will ask again.
-    if (this.queries.size >= MAX_QUERIES) return;
+    if (this.queries.size >= MAX_QUERIES) {
+      this.home.losses.lostQueries++;
+      return;
+    }
     const query: DnsOverTcp = new DnsOverTcp(this.home, to, message, (answer) => {
       this.queries.delete(query);
       if (answer === null) this.tell('refused');

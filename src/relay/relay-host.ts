@@ -28,7 +28,7 @@ import {
 import type { Conversation } from './conversation.ts';
 import { type Credentials, credentialsProblem } from './credentials.ts';
 import type { Dial } from './message-socket.ts';
-import { type DatagramsHome, RelayDatagrams } from './relay-datagrams.ts';
+import { DatagramLosses, type DatagramsHome, RelayDatagrams } from './relay-datagrams.ts';
 import { type LinkEvents, RelayLink } from './relay-link.ts';
 import { PAD_LEN, RelayStream, type StreamHome } from './relay-stream.ts';
 import * as wisp from './wisp.ts';
@@ -66,7 +66,7 @@ export interface RelayHostOptions {
   readonly onState?: (state: 'ready' | 'lost', why: string) => void;
 }
 
-export interface RelayHostStats {
+export interface RelayHostStats extends Readonly<DatagramLosses> {
   /** `idle` before start(); `refused`: for good. */
   readonly state: RelayLink['state'];
   readonly version: 1 | 2;
@@ -85,6 +85,7 @@ export class RelayHost implements HostNetwork, LinkEvents, StreamHome, Datagrams
   readonly link: RelayLink;
   readonly timers: Timers;
   readonly packets = DEFAULT_PACKETS;
+  readonly losses = new DatagramLosses();
   private readonly options: RelayHostOptions;
   private readonly nameServers: readonly Endpoint[];
   private readonly bufferBytes: number;
@@ -160,7 +161,7 @@ export class RelayHost implements HostNetwork, LinkEvents, StreamHome, Datagrams
     const { link, streams, sockets, arrivedBytes, overflows, strayPackets } = this;
     return {
       ...{ state: link.state, version: link.version, streams: streams.size, udpSockets: sockets.size },
-      ...{ arrivedBytes, overflows, badPackets: link.badPackets, strayPackets },
+      ...{ arrivedBytes, overflows, badPackets: link.badPackets, strayPackets, ...this.losses },
     };
   }
 

@@ -26,8 +26,8 @@ export interface OutsideStream {
 }
 
 export interface OutsideDatagrams {
-  /** Sends a datagram, given. Where there is no room it is lost. */
-  write(bytes: Uint8Array): void;
+  /** Sends a datagram, given. False: there was no room, and it is lost. */
+  write(bytes: Uint8Array): boolean;
   /** No event after this. */
   close(): void;
 }

@@ -68,7 +68,7 @@ export class RelayCounters {
   stuck = 0;
   /** Packets for streams that are not there: they cross a CLOSE. And ones that mean nothing here. */
   strayPackets = 0;
-  /** Datagrams that the client was too slow for. */
+  /** Datagrams for which the client, the system or the lookup of a name was too slow. */
   lostDatagrams = 0;
   bytesToHost = 0;
   bytesToClient = 0;

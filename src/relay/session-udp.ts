@@ -77,8 +77,9 @@ export class UdpSessionStream extends SessionStream {
   }
 
   private send(payload: Uint8Array): void {
-    this.owner.env.counters.bytesToHost += payload.length;
-    this.out?.write(payload);
+    const { counters } = this.owner.env;
+    if (this.out?.write(payload) === true) counters.bytesToHost += payload.length;
+    else counters.lostDatagrams++;
   }
 
   private forgetEarly(): void {

@@ -252,6 +252,24 @@ test('UDP is not permitted where it is not negotiated; names are asked for over 
   expect(bench.news()).toEqual(['CLOSE 1 2']);
 });
 
+test('a socket has 64 remotes and 16 queries over TCP: what goes for more is counted', () => {
+  const bench = new HostBench({ resolvers: ['192.0.2.53'] }).greet([UDP, OPEN]);
+  const user = bench.guest.openUdp({});
+  bench.news();
+  for (let i = 0; i < 65; i++) {
+    user.send(to(`203.0.113.${i + 1}`, 9), Buffer.from('x'));
+    bench.clock.advance(1);
+  }
+  const closes = bench.news().filter((packet) => packet.startsWith('CLOSE'));
+  expect({ closes, ...bench.host.stats() }).toMatchObject({ closes: ['CLOSE 1 2'], evictedRemotes: 1 });
+  const plain = new HostBench({ resolvers: ['192.0.2.53'] }).greet([OPEN]);
+  const asker = plain.guest.openUdp({});
+  // Straight to the resolver, so that all queries are of one socket.
+  for (let i = 0; i < 17; i++) asker.send(to('192.0.2.53', 53), Buffer.alloc(20, i));
+  plain.clock.advance(10);
+  expect(plain.host.stats()).toMatchObject({ lostQueries: 1, udpSockets: 1 });
+});
+
 test('a relay cannot listen, and says so', async () => {
   const bench = new HostBench();
   const wanted = bench.host.listenTcp(to('127.0.0.1', 8080));

@@ -204,6 +204,9 @@ test('UDP only where it is allowed and negotiated', () => {
   bench.sends(1, '');
   host.gives('answer');
   expect([host.chunks.length, bench.news()]).toEqual([2, ['DATA 1 answer']]);
+  host.full = true;
+  bench.sends(1, 'lost');
+  expect(bench.counters).toMatchObject({ lostDatagrams: 1, bytesToHost: 5 });
   host.closes('refused');
   expect(bench.news()).toEqual(['CLOSE 1 44']);
   for (const other of [SessionBench.greeted([]), SessionBench.greeted([UDP], { udp: false })]) {
