@@ -306,7 +306,7 @@ describe('time that is moved by hand', () => {
     await world.run(10);
   });
 
-  test('a server that dies is noticed by keepalive within hours, which take no time', async () => {
+  test('an idle connection lives on for hours, which take no time', async () => {
     const { guest } = await withServer();
     const socket = await world.until(guest.connectTcp('example.test', 80));
     await world.run(3 * 3_600_000);
