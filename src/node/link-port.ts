@@ -5,7 +5,7 @@ import type { LinkSpec, TapLinkSpec } from './link-spec.ts';
 import { LinkNames, type OnLink, openQemuPort, type QemuPortOptions } from './qemu-port.ts';
 import { openTap, type TapLink } from './tap.ts';
 import type { TapSystem } from './tap-device.ts';
-import { openWebSocketPort } from './websocket-port.ts';
+import type { WebSocketLinkSpec } from './websocket-spec.ts';
 
 export interface LinkPort {
   /** What was asked for, with the port that the system chose where that was 0. */
@@ -27,8 +27,8 @@ export interface LinkPortOptions extends QemuPortOptions {
 }
 
 /**
- * A port of QEMU's streams, or of WebSockets, or a TAP device, whose only link is there when this resolves. When `onLink` throws, the device
- * is closed, and this rejects with its error.
+ * A port of QEMU's streams, or of WebSockets, or a TAP device, whose only link is there when this resolves. When `onLink`
+ * throws, the device is closed, and this rejects with its error.
  */
 export function openLinkPort(
   spec: LinkSpec,
@@ -37,8 +37,19 @@ export function openLinkPort(
   options: LinkPortOptions = {},
 ): Promise<LinkPort> {
   if (spec.kind === 'tap') return openTapPort(spec, onLink, names, options);
-  if (spec.kind === 'ws') return openWebSocketPort(spec, onLink, names, options);
+  if (spec.kind === 'ws') return openWebSocket(spec, onLink, names, options);
   return openQemuPort(spec, onLink, names, options);
+}
+
+/** `ws` takes 10 ms of a start to load: only who asks for it waits for that. */
+async function openWebSocket(
+  spec: WebSocketLinkSpec,
+  onLink: OnLink,
+  names: LinkNames,
+  options: LinkPortOptions,
+): Promise<LinkPort> {
+  const { openWebSocketPort } = await import('./websocket-port.ts');
+  return openWebSocketPort(spec, onLink, names, options);
 }
 
 async function openTapPort(
