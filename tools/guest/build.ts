@@ -24,6 +24,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Entry, packCpio } from './cpio.ts';
+import { moduleEntries, type Nics } from './modules.ts';
 
 const here = dirname(resolve(process.argv[1]!));
 const build = join(here, 'build');
@@ -34,7 +35,7 @@ const libraryFolders = ['lib', 'usr/lib'].map((folder) => join(unpacked, folder,
 const loader = join(libraryFolders[0]!, 'ld-linux-x86-64.so.2');
 
 /** The kernel's module for each NIC of QEMU's that we test with, by QEMU's name. */
-const nics: Readonly<Record<string, readonly string[]>> = {
+const nics: Nics = {
   'virtio-net-pci': ['virtio_pci', 'virtio_net'],
   e1000: ['e1000'],
   rtl8139: ['8139cp'],
@@ -91,44 +92,6 @@ function unpackKernel(vmlinuz: string): void {
   rmSync(join(build, 'kernel'), { force: true });
   run(loader, ['--library-path', libraryFolders.join(':'), join(unpacked, 'usr/bin/xz'), '-d', 'kernel.xz']);
   renameSync(join(build, 'kernel'), join(build, 'vmlinux'));
-}
-
-/** Every module below `root` by name, `_` for `-` as the kernel compares them. */
-function findModules(root: string): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const entry of readdirSync(root, { recursive: true, encoding: 'utf8' })) {
-    if (entry.endsWith('.ko')) found.set(basename(entry, '.ko').replaceAll('-', '_'), join(root, entry));
-  }
-  return found;
-}
-
-/** Modules in the order of loading: what one depends on, as its own .modinfo says, comes first. */
-function withDependencies(names: readonly string[], modules: ReadonlyMap<string, string>): string[] {
-  const order: string[] = [];
-  const visit = (name: string): void => {
-    const file = modules.get(name.replaceAll('-', '_')) ?? fail(`the kernel has no module ${name}`);
-    if (order.includes(file)) return;
-    const depends = /\0depends=([^\0]*)\0/.exec(readFileSync(file, 'latin1'))?.[1] ?? '';
-    for (const other of depends.split(',')) if (other !== '') visit(other);
-    order.push(file);
-  };
-  for (const name of names) visit(name);
-  return order;
-}
-
-function moduleEntries(): Entry[] {
-  const modules = findModules(join(unpacked, 'lib/modules'));
-  const entries = new Map<string, Entry>();
-  for (const [nic, names] of Object.entries(nics)) {
-    const files = withDependencies(names, modules);
-    for (const file of files) {
-      const path = `modules/${basename(file)}`;
-      entries.set(path, { path, mode: 0o100644, data: readFileSync(file) });
-    }
-    const order = `${files.map((file) => basename(file)).join('\n')}\n`;
-    entries.set(nic, { path: `modules/${nic}.order`, mode: 0o100644, data: Buffer.from(order) });
-  }
-  return [...entries.values()];
 }
 
 /** The programs and every library their loader asks for. */
@@ -188,7 +151,7 @@ function initramfs(): Buffer {
     { path: 'etc/hosts', mode: 0o100644, data: Buffer.from('127.0.0.1 localhost\n') },
     { path: 'bin/busybox', mode: 0o100755, data: readFileSync(join(unpacked, 'bin/busybox')) },
     ...programEntries(),
-    ...moduleEntries(),
+    ...moduleEntries(nics, join(unpacked, 'lib/modules')),
   ]);
 }
 
@@ -196,7 +159,7 @@ function initramfs(): Buffer {
 function inputsHash(): string {
   const hash = createHash('sha256').update(String(statSync('/var/lib/apt/lists').mtimeMs));
   const files = readdirSync(join(here, 'files')).map((file) => join('files', file));
-  for (const file of ['build.ts', 'cpio.ts', ...files.sort()]) {
+  for (const file of ['build.ts', 'cpio.ts', 'modules.ts', ...files.sort()]) {
     hash.update(file).update(readFileSync(join(here, file)));
   }
   return hash.digest('hex');
