@@ -2,7 +2,6 @@
 
 export {
   openRelay,
-  publicOnly,
   type Relay,
   type RelayOptions,
   type RelayStats,

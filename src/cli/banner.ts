@@ -111,8 +111,10 @@ function webSocketLines(spec: WebSocketLinkSpec): string[] {
   ];
 }
 
-function pagesText({ origins, token }: WebSocketLinkSpec): string {
-  if (origins === undefined) return token === null ? 'none, see origin=' : "those of this host's own servers";
+/** Which pages may open a WebSocket of ours. */
+export function pagesText({ origins, token }: Pick<WebSocketLinkSpec, 'origins' | 'token'>): string {
+  if (origins === undefined)
+    return token === null ? 'none, as no origin is said' : "those of this host's own servers";
   return origins.includes('*') ? 'any' : origins.join(', ');
 }
 

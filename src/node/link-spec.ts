@@ -126,6 +126,11 @@ function webSocketSpec(text: string, where: string, options: readonly string[]):
   }
 }
 
+/** `5001` or `relay.example:5001`, to listen at. Throws a ConfigError. */
+export function parseListenPlace(text: string): { host: string; port: number } {
+  return tcpEndpoint(text, text, true);
+}
+
 function unixPath(text: string, path: string): string {
   if (path === '') fail(text, 'the path is missing');
   if (path.includes('\0')) fail(text, 'the path has a NUL in it');

@@ -2,11 +2,10 @@
 // behind them. Whoever is let in can connect from this computer, so it binds 127.0.0.1, asks for what websocket-guard.ts
 // says, and reaches by default nothing but public addresses.
 
-import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
-import { HostJudge, NAMED_RANGES } from '../base/ranges.ts';
+import { HostJudge } from '../base/ranges.ts';
 import { Timers } from '../base/timers.ts';
 import { Turn } from '../base/turn.ts';
 import { type Credentials, credentialsProblem } from '../relay/credentials.ts';
@@ -18,8 +17,10 @@ import { SUBPROTOCOL } from '../relay/wisp.ts';
 import { NodeClock } from './clock.ts';
 import { NodeOutside } from './relay-outside.ts';
 import { WsMessageSocket } from './relay-socket.ts';
-import { refusalOf, type UpgradeRules } from './websocket-guard.ts';
+import { checkDoor, newToken, refusalOf, type UpgradeRules } from './websocket-guard.ts';
 import { answerRefusal, listenAt, upgraderFor } from './websocket-http.ts';
+import { hintOf, Refusals } from './websocket-refusals.ts';
+import { bracketed, checkDeny, DENIED_TO_PAGES } from './websocket-spec.ts';
 
 const DEFAULT_CLIENTS = 64;
 /** Connections that are no WebSocket yet. */
@@ -36,31 +37,37 @@ export interface RelayOptions {
   readonly port?: number;
   /** Begins and ends with a slash. Default `/`. */
   readonly path?: string;
-  /** Default: a random one where no `credentials` are asked for, else none. null: none is needed. */
+  /** As of a WebSocket link. Default: a random one where no `credentials` are asked for, else none. null: none is needed. */
   readonly token?: string | null;
   /** Asked of every client, by the protocol's password extension; then version 1 is refused. */
   readonly credentials?: Credentials;
-  /** Origins of pages that may connect, as browsers say them; `*`: any. Default none: programs alone. */
+  /** Of pages that may connect, as of a WebSocket link. Default: pages of this computer's own servers, with the token. */
   readonly origins?: readonly string[];
   /** Names that Host may have besides localhost and addresses. */
   readonly hosts?: readonly string[];
   /** Default false: TCP alone. */
   readonly udp?: boolean;
-  /** Default: not loopback, private, shared or link-local addresses, metadata services or groups. */
+  /** May clients connect to this computer's loopback, an engine's 10.0.2.2? Default false. */
+  readonly hostLoopback?: boolean;
+  /** As in a network's configuration. Default DENIED_TO_PAGES. */
+  readonly deny?: readonly string[];
+  /** Asked instead of `hostLoopback` and `deny`. */
   readonly judge?: Judge;
   /** Clients at the same time. Default 64. */
   readonly clients?: number;
   readonly limits?: Partial<RelayLimits>;
   /** Default: Node's sockets. */
   readonly outside?: RelayOutside;
+  /** Somebody was turned away: one line, at most once a minute for each reason. */
+  readonly onRefused?: (message: string) => void;
 }
 
 export interface RelayStats extends Readonly<Omit<RelayCounters, never>> {
   /** There now. */
   readonly openClients: number;
   readonly openStreams: number;
-  /** Requests that did not become a WebSocket. */
-  readonly refused: number;
+  /** Requests that did not become a WebSocket, by reason. */
+  readonly refused: Readonly<Record<string, number>>;
 }
 
 export interface Relay {
@@ -74,19 +81,18 @@ export interface Relay {
 
 /** Rejects with an Error that names the option that is wrong, or the address that cannot be bound. */
 export async function openRelay(options: RelayOptions = {}): Promise<Relay> {
-  const { credentials, path = '/' } = options;
+  const { credentials, path = '/', clients = DEFAULT_CLIENTS } = options;
   const problem = credentials === undefined ? null : credentialsProblem(credentials);
-  if (problem !== null) throw new Error(`credentials: ${problem}`);
-  if (!/^\/(.*\/)?$/.test(path)) throw new Error(`path: '${path}' does not begin and end with a slash`);
+  if (problem !== null) throw new RangeError(`credentials: ${problem}`);
+  if (!/^\/(.*\/)?$/.test(path)) throw new RangeError(`path: '${path}' does not begin and end with a slash`);
+  if (!Number.isInteger(clients) || clients < 1) throw new RangeError('clients= is no number of clients');
   const relay = new RelayServer(options);
   await relay.listen();
   return relay;
 }
 
-/** What a relay lets its clients reach where nobody says otherwise. */
-export function publicOnly(): Judge {
-  const deny = [...NAMED_RANGES.private, ...NAMED_RANGES.cgnat];
-  const judge = new HostJudge({ deny, hostLoopback: false, linkLocal: false });
+function judgeOf({ hostLoopback = false, deny = DENIED_TO_PAGES }: RelayOptions): Judge {
+  const judge = new HostJudge({ deny: checkDeny(deny), hostLoopback, linkLocal: false });
   return (addr) => judge.allows(addr);
 }
 
@@ -100,17 +106,19 @@ class RelayServer implements Relay {
   private readonly counters = new RelayCounters();
   private readonly env: SessionEnv;
   private readonly sessions = new Map<RelaySession, WebSocket>();
-  private refused = 0;
+  private readonly refusals: Refusals;
   private closing: Promise<void> | null = null;
   private sessionsGone: () => void = () => {};
 
   constructor(options: RelayOptions) {
-    const { host = '127.0.0.1', path = '/', credentials = null, origins = [], hosts = [] } = options;
-    const { token = credentials === null ? randomBytes(16).toString('base64url') : null } = options;
-    const { udp = false, judge = publicOnly(), limits, outside = new NodeOutside() } = options;
+    const { host = '127.0.0.1', path = '/', credentials = null, hosts = [] } = options;
+    const { token = credentials === null ? newToken() : null, onRefused = () => {} } = options;
+    const { udp = false, judge = judgeOf(options), limits, outside = new NodeOutside() } = options;
+    const origins = checkDoor({ ...options, token }, token === null && credentials === null);
     this.options = options;
     this.host = host;
     this.rules = { path, token, origins, hosts: [...hosts, host] };
+    this.refusals = new Refusals((what) => onRefused(`relay ${bracketed(host)}:${this.port}: ${what}`));
     const clock = new NodeClock();
     this.env = {
       ...{ outside, counters: this.counters, timers: new Timers(clock, new Turn(clock)) },
@@ -127,19 +135,23 @@ class RelayServer implements Relay {
 
   get url(): string {
     const { path, token } = this.rules;
-    const host = this.host.includes(':') ? `[${this.host}]` : this.host;
-    return `ws://${host}:${this.port}${path}${token === null ? '' : `${token}/`}`;
+    return `ws://${bracketed(this.host)}:${this.port}${path}${token === null ? '' : `${token}/`}`;
   }
 
   async listen(): Promise<void> {
     const { port = 0 } = this.options;
-    this.port = await listenAt(this.server, this.host, port, `relay ${this.host}:${port}`);
+    this.port = await listenAt(this.server, this.host, port, `relay ${bracketed(this.host)}:${port}`);
   }
 
   stats(): RelayStats {
     let openStreams = 0;
     for (const session of this.sessions.keys()) openStreams += session.openStreams;
-    return { ...this.counters, openClients: this.sessions.size, openStreams, refused: this.refused };
+    return {
+      ...this.counters,
+      openClients: this.sessions.size,
+      openStreams,
+      refused: this.refusals.counts(),
+    };
   }
 
   close(): Promise<void> {
@@ -166,7 +178,7 @@ class RelayServer implements Relay {
 
   private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const refusal = refusalOf(request, this.rules);
-    if (refusal !== null) this.refuse(socket, refusal.status, refusal.reason);
+    if (refusal !== null) this.refuse(socket, refusal.status, refusal.reason, hintOf(request));
     else if (this.closing !== null || this.sessions.size >= this.mostClients)
       this.refuse(socket, 503, 'it takes no more clients');
     else this.upgrader.handleUpgrade(request, socket, head, (ws) => this.accept(ws, request));
@@ -181,8 +193,8 @@ class RelayServer implements Relay {
     this.sessions.set(session, ws);
   }
 
-  private refuse(socket: Duplex, status: number, reason: string): void {
-    this.refused++;
+  private refuse(socket: Duplex, status: number, reason: string, hint = ''): void {
+    this.refusals.count(reason, hint);
     answerRefusal(socket, status, reason);
   }
 }

@@ -6,7 +6,6 @@
 // length of a message; what waits for a client that does not read (websocket-link.ts). Nothing is compressed. Each
 // connection that is turned away is counted under its reason, and one line tells of it, at most once a minute for each.
 
-import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -14,10 +13,10 @@ import type { WebSocket, WebSocketServer } from 'ws';
 import type { Link } from '../link/link.ts';
 import { faultsOf } from './link-faults.ts';
 import { LinkNames } from './qemu-port.ts';
-import { refusalOf } from './websocket-guard.ts';
+import { newToken, refusalOf } from './websocket-guard.ts';
 import { answerRefusal, listenAt, upgraderFor } from './websocket-http.ts';
 import { type WebSocketFormat, WebSocketLink } from './websocket-link.ts';
-import { Refusals } from './websocket-refusals.ts';
+import { hintOf, Refusals } from './websocket-refusals.ts';
 import {
   bracketed,
   checkWebSocketSpec,
@@ -41,8 +40,6 @@ const MAX_FRAME = 0xffff;
 const MAX_PIECE = 131072;
 /** What Emscripten's sockets ask for: a stream of bytes. */
 const STREAM_PROTOCOL = 'binary';
-
-const TOKEN_BYTES = 16;
 
 /** Who a guest is, beside its link. */
 export interface WebSocketClient {
@@ -86,7 +83,7 @@ export async function openWebSocketPort(
   options: WebSocketPortOptions = {},
 ): Promise<WebSocketPort> {
   const checked = checkWebSocketSpec(spec);
-  const { token = randomBytes(TOKEN_BYTES).toString('base64url') } = checked;
+  const { token = newToken() } = checked;
   const door = new Door({ ...checked, token }, onLink, names, options);
   await door.listen();
   return door;
@@ -188,23 +185,11 @@ class Door implements WebSocketPort {
   }
 
   private judge(request: IncomingMessage): { status: number; reason: string; hint?: string } | null {
-    const { token, host, hosts = [] } = this.spec;
-    const { origin } = request.headers;
-    const rules = { path: '/', token, origins: this.originsFor(origin), hosts: [...hosts, host] };
-    // Which of two a proxy or a browser meant, nobody knows.
-    const names = request.headersDistinct['host'] ?? [];
-    if (names.length > 1) return { status: 400, reason: 'a request names one Host' };
-    const refusal = refusalOf(request, rules);
+    const { token, origins = null, host, hosts = [] } = this.spec;
+    const refusal = refusalOf(request, { path: '/', token, origins, hosts: [...hosts, host] });
     if (refusal !== null) return { ...refusal, hint: hintOf(request) };
     if (this.guests.size < this.most) return null;
     return { status: 503, reason: `${this.most} guests are there, and it takes no more` };
-  }
-
-  /** Without a list: pages of this computer's own servers, if they know the token. */
-  private originsFor(origin: string | undefined): readonly string[] {
-    const { origins, token } = this.spec;
-    if (origins !== undefined) return origins;
-    return token !== null && origin !== undefined && isOwnOrigin(origin) ? [origin] : [];
   }
 
   private formatFor(request: IncomingMessage): WebSocketFormat {
@@ -247,19 +232,4 @@ class Door implements WebSocketPort {
 /** Texts are looked at as bytes. */
 function streamUpgrader(maxPayload: number): WebSocketServer {
   return upgraderFor({ maxPayload, skipUTF8Validation: true }, STREAM_PROTOCOL);
-}
-
-function isOwnOrigin(origin: string): boolean {
-  return /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(origin);
-}
-
-/** What the operator wants to know of who was refused. Nothing of the URL: there may be a token in it. */
-function hintOf({ headers: { origin, host } }: IncomingMessage): string {
-  const parts = [...(origin === undefined ? [] : [`Origin ${shown(origin)}`]), `Host ${shown(host ?? '')}`];
-  return parts.join(', ');
-}
-
-function shown(text: string): string {
-  const plain = text.replace(/[^\x20-\x7e]/g, '?');
-  return plain.length > 100 ? `${plain.slice(0, 97)}...` : plain;
 }

@@ -1,6 +1,8 @@
 // How many connections were turned away, and why. Each is counted; of each reason one line tells at once, and then at
 // most one a minute, however many pages try.
 
+import type { IncomingMessage } from 'node:http';
+
 const TELL_EACH_MS = 60_000;
 /** Reasons are ours, but for the words of an error; so many are kept apart. */
 const MAX_REASONS = 64;
@@ -37,4 +39,15 @@ export class Refusals {
   counts(): Record<string, number> {
     return Object.fromEntries([...this.reasons].map(([reason, { count }]) => [reason, count]));
   }
+}
+
+/** What the operator wants to know of who was refused. Nothing of the URL: there may be a token in it. */
+export function hintOf({ headers: { origin, host } }: IncomingMessage): string {
+  const parts = [...(origin === undefined ? [] : [`Origin ${shown(origin)}`]), `Host ${shown(host ?? '')}`];
+  return parts.join(', ');
+}
+
+function shown(text: string): string {
+  const plain = text.replace(/[^\x20-\x7e]/g, '?');
+  return plain.length > 100 ? `${plain.slice(0, 97)}...` : plain;
 }

@@ -1,10 +1,12 @@
 // What stands behind `--link ws:`: where a WebSocket link listens, who may come in, and what its guests may reach.
 
 import { isIPv6 } from 'node:net';
+import type { AddrRange } from '../base/ranges.ts';
 import { ConfigError, type NetworkConfig } from '../network/config.ts';
 import { denyOf } from '../network/config-deny.ts';
 import { nameAndValue } from './comma-parts.ts';
 import type { AnyLinkSpec } from './link-spec.ts';
+import { checkDoor } from './websocket-guard.ts';
 import type { WebSocketFormat } from './websocket-link.ts';
 
 export interface WebSocketLinkSpec extends AnyLinkSpec {
@@ -69,7 +71,6 @@ export function pageGuestConfig(
 export const DEFAULT_CLIENTS = 64;
 const MAX_CLIENTS = 1024;
 const FORMATS = ['frame', 'length-prefixed'] as const;
-const LIST_LIMIT = 256;
 
 type Draft = { -readonly [K in keyof WebSocketLinkSpec]: WebSocketLinkSpec[K] };
 type Reader = (draft: Draft, value: string) => void;
@@ -125,38 +126,20 @@ export function readWebSocketSpec(
 
 /** The same, its origins in the form in which browsers say them. Throws a RangeError that names the option. */
 export function checkWebSocketSpec(spec: WebSocketLinkSpec): WebSocketLinkSpec {
-  const { token, format, clients, hosts = [] } = spec;
-  if (typeof token === 'string' && !/^[\w-]{16,128}$/.test(token))
-    throw new RangeError('token= is not 16 to 128 letters, digits, - and _, and not none');
+  const { token, format, clients } = spec;
   if (format !== undefined && !FORMATS.includes(format))
     throw new RangeError(`format=${format}: is neither ${FORMATS.join(' nor ')}`);
   if (clients !== undefined && !(Number.isInteger(clients) && clients >= 1 && clients <= MAX_CLIENTS))
     throw new RangeError(`clients= is no number from 1 to ${MAX_CLIENTS}`);
-  for (const host of hosts) {
-    if (!/^[\w.-]{1,253}$/.test(host)) throw new RangeError(`host=${host}: is no name without a port`);
-  }
   checkDeny(spec.deny);
-  const origins = spec.origins?.map((origin) => normalOrigin(origin, token !== null));
-  if (Math.max(hosts.length, origins?.length ?? 0) > LIST_LIMIT)
-    throw new RangeError(`more than ${LIST_LIMIT} of origin= or host=`);
-  return origins === undefined ? spec : { ...spec, origins };
+  const origins = checkDoor(spec, token === null);
+  return origins === null ? spec : { ...spec, origins };
 }
 
-/** RFC 6454 6.2: scheme, host, and the port where it is not the scheme's own. */
-function normalOrigin(text: string, hasToken: boolean): string {
-  if (text === '*' || text === 'null') {
-    if (hasToken) return text;
-    throw new RangeError(`origin=${text} with token=none would let every page in`);
-  }
-  if (!/^[a-z][a-z\d+.-]*:\/\/[^/?#\s@]+\/?$/i.test(text) || !URL.canParse(text))
-    throw new RangeError(`origin=${text}: is not like https://example.org, without a path`);
-  const { origin } = new URL(text);
-  return origin === 'null' ? text.toLowerCase().replace(/\/$/, '') : origin;
-}
-
-function checkDeny(deny: readonly string[] | undefined): void {
+/** The ranges of deny=. Throws a RangeError that names it. */
+export function checkDeny(deny: readonly string[] | undefined): readonly AddrRange[] {
   try {
-    denyOf('deny', deny);
+    return denyOf('deny', deny);
   } catch (error) {
     if (error instanceof ConfigError)
       throw new RangeError(error.message.replace(/^deny(\[\d+\])?: /, 'deny='));

@@ -28,7 +28,7 @@ describe('what is said at the start', () => {
       'serving WebSocket guests on 127.0.0.1:8086, on a network that they share; for an emulator in a page:',
       '  ws://127.0.0.1:8086/',
       '  anyone who can connect there is a guest: no token is needed',
-      '  pages that may connect: none, see origin=',
+      '  pages that may connect: none, as no origin is said',
       '  this link is bad on purpose: loss 1%, seed 1',
     ]);
   });

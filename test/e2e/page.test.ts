@@ -38,7 +38,7 @@ describeWithBrowser('the engine in a page', () => {
       '/': { type: 'text/html', body: PAGE },
       '/engine.js': { type: 'text/javascript', body: await bundle() },
     });
-    relay = await openRelay({ origins: [pages.origin], judge: () => true });
+    relay = await openRelay({ origins: [pages.origin], hostLoopback: true });
   });
   afterAll(async () => {
     await browser?.close();

@@ -2,6 +2,7 @@
 // the protocol at either end.
 
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { client as wispClient } from '@mercuryworkshop/wisp-js/client';
@@ -12,6 +13,8 @@ import { openRelay, type Relay } from '../../src/node/relay-server.ts';
 import { dialWebSocket } from '../../src/web/websocket-transport.ts';
 import { SocketRecord, to } from '../support/guest-bench.ts';
 import { closedPort, digest, pattern, RelayNet, serve, serveUdp } from '../support/relay-net.ts';
+import { Lab } from './support/processes.ts';
+import { describeWithProgram, program } from './support/requirements.ts';
 
 const LENGTH = 8 << 20;
 const done: (() => unknown)[] = [];
@@ -154,7 +157,11 @@ test('the token, Origin and Host are asked for', async () => {
   expect(await statusOf(open.url, { Origin: 'https://evil.example' })).toBe(403);
   expect(await statusOf(open.url, { Host: 'rebound.example' })).toBe(403);
   expect(await statusOf(`ws://127.0.0.1:${open.port}/`)).toBe(403);
-  expect(open.stats().refused).toBe(3);
+  expect(open.stats().refused).toEqual({
+    'pages of this Origin may not connect': 1,
+    'this Host is not served here': 1,
+    'the token is missing or wrong': 1,
+  });
 });
 
 test('the relay goes and comes back: streams are reset, and new ones work', async () => {
@@ -223,4 +230,34 @@ test('their client, our server: version 2 and version 1', async () => {
     expect(reason).toBe(0x44);
   }
   expect(open.stats().version2).toBe(1);
+});
+
+describeWithProgram('usernet relay', () => {
+  test('an engine through it, as the command line says; statistics at the end', async () => {
+    const lab = new Lab('relay');
+    done.push(() => lab.close());
+    const credentials = lab.path('credentials');
+    writeFileSync(credentials, 'joe:open:sesame\n');
+    lab.giveAway(credentials, 0o600);
+    const options = ['--credentials', credentials, '--host-loopback', '--udp', '--stats', 'json'];
+    const argv = [process.execPath, lab.copy(program), 'relay', ...options];
+    const run = lab.spawn('usernet relay', argv);
+    await run.output(/ready$/m, 10_000);
+    const url = /ws:\S+/.exec(run.stderr)![0];
+    const net = await engine(url, { credentials: { username: 'joe', password: 'open:sesame' } });
+    await transfers(net);
+    await net.close();
+    const { code } = await run.stop('SIGTERM', 10_000);
+    expect(code).toBe(0);
+    const stats = JSON.parse(run.stdout);
+    expect(stats).toMatchObject({
+      clients: 1,
+      version2: 1,
+      streams: 2,
+      openStreams: 0,
+      bytesToClient: LENGTH,
+    });
+    expect(stats.bytesToHost).toBe(LENGTH);
+    expect(stats.bytesToClient).toBeGreaterThanOrEqual(LENGTH);
+  });
 });
