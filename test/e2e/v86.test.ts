@@ -12,7 +12,7 @@ import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNodeNetwork } from '../../src/node/node-network.ts';
 import { attachV86 } from '../../src/v86.ts';
-import { CARDS, type Card } from '../../tools/v86/machine.ts';
+import { CARDS, type Card } from '../../tools/v86/settings.ts';
 import { answerTo } from '../support/dns-messages.ts';
 import { bytes, type Digest, digest, digestOf, listen } from './support/host-servers.ts';
 import { poll, within } from './support/processes.ts';

@@ -8,10 +8,11 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { createNetwork } from '../../src/node.ts';
 import { attachV86 } from '../../src/v86.ts';
-import { agentPort, FOLDER, newMachine, restoredState, whenReady } from '../v86/machine.ts';
+import { agentPort, newMachine, restoredState, whenReady } from '../v86/machine.ts';
+import { FOLDER } from '../v86/settings.ts';
 
 const card = process.argv[2] === 'ne2k' ? 'ne2k' : 'virtio';
-const machine = newMachine(FOLDER, card, restoredState(FOLDER, card));
+const machine = newMachine(FOLDER, card, { state: restoredState(FOLDER, card) });
 await whenReady(machine);
 
 const network = createNetwork({ forwards: [{ proto: 'tcp', host: '127.0.0.1:0', guest: '80' }] });

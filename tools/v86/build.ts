@@ -1,8 +1,7 @@
 // Builds the machines of the tests with v86: `node tools/run.mjs tools/v86/build.ts`. Debian's 686 kernel and busybox with
 // the init and the agent of tools/guest/files become an image, v86 boots it once for each of its network cards, and the
 // state in which the agent takes commands is kept: from there a machine goes on in a second, where booting takes twenty.
-// All of it is in FOLDER of machine.ts. Does nothing when nothing has changed. Prints
-// the folder.
+// All of it is in FOLDER of settings.ts. Does nothing when nothing has changed. Prints the folder.
 //
 // Needs apt and the network, and no root: the lists for i386 and the packages are kept apart from the machine's own, and
 // the packages are only unpacked. The BIOS is Debian's seabios, fetched as well.
@@ -23,7 +22,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { type Entry, packCpio } from '../guest/cpio.ts';
 import { moduleEntries } from '../guest/modules.ts';
-import { CARDS, FOLDER } from './machine.ts';
+import { CARDS, FOLDER } from './settings.ts';
 
 const here = dirname(resolve(process.argv[1]!));
 const root = resolve(here, '../..');
@@ -88,9 +87,12 @@ function buildImage(): void {
   const boot = join(unpacked, 'boot');
   const vmlinuz = readdirSync(boot).find((file) => file.startsWith('vmlinuz-')) ?? fail('no vmlinuz');
   copyFileSync(join(boot, vmlinuz), join(build, 'vmlinuz'));
-  for (const bios of ['bios.bin', 'vgabios.bin']) {
-    copyFileSync(join(unpacked, 'usr/share/seabios', bios), join(build, bios));
-  }
+  // v86's graphics card is QEMU's `std`; with the BIOS of another its screen stays black.
+  for (const [bios, name] of [
+    ['bios.bin', 'bios.bin'],
+    ['vgabios-stdvga.bin', 'vgabios.bin'],
+  ] as const)
+    copyFileSync(join(unpacked, 'usr/share/seabios', bios), join(build, name));
   writeFileSync(join(build, 'initramfs.cpio'), initramfs());
   rmSync(unpacked, { recursive: true, force: true });
 }
@@ -110,7 +112,7 @@ async function saveStates(): Promise<void> {
 function inputsHash(): string {
   const hash = createHash('sha256');
   const v86 = dirname(createRequire(import.meta.url).resolve('v86'));
-  const ours = ['build.ts', 'save-state.ts', 'machine.ts'].map((file) => join(here, file));
+  const ours = ['build.ts', 'save-state.ts', 'machine.ts', 'settings.ts'].map((file) => join(here, file));
   const guest = readdirSync(guestFiles)
     .sort()
     .map((file) => join(guestFiles, file));

@@ -1,50 +1,39 @@
-// The machine in v86 that Debian's 686 kernel runs on: what it is made of, and the serial port that its agent listens on
-// (tools/guest/files/agent). The files are made by build.ts, into FOLDER.
+// The machine of settings.ts in Node: its files, and the serial port that its agent listens on (tools/guest/files/agent).
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { V86 } from 'v86';
+import { type Card, commandLine, machineSettings } from './settings.ts';
 
-/** v86's name for a network card. */
-export type Card = 'ne2k' | 'virtio';
-export const CARDS: readonly Card[] = ['ne2k', 'virtio'];
-
-/** Where build.ts puts the image, in the checkout: beside what the other guest is made of, and no part of the repository. */
-export const FOLDER = 'tools/guest/build/v86';
-
-/** MTU of the virtio card: above 1500 Linux's driver gives it buffers of that size, sixteen pages to a frame. */
-const CARD_MTU = 1500;
-const MEMORY_LEN = 96 << 20;
 const UART_BYTES = 4096;
 
 const buffer = (bytes: Uint8Array): { buffer: ArrayBuffer } => ({ buffer: new Uint8Array(bytes).buffer });
 
-/** A machine that boots from `folder`, or goes on from `state`. It has to be started: run(). */
-export function newMachine(folder: string, card: Card, state?: Uint8Array): V86 {
+export interface MachineOptions {
+  /** The machine goes on from there. Without it, it boots. */
+  readonly state?: Uint8Array;
+  /** v86's own network, in place of a cable. */
+  readonly relayUrl?: string;
+}
+
+/** A machine that boots from `folder`, or goes on from a state. It has to be started: run(). */
+export function newMachine(folder: string, card: Card, { state, relayUrl }: MachineOptions = {}): V86 {
   const file = (name: string) => buffer(readFileSync(join(folder, name)));
-  const boot = {
+  const boot = () => ({
     bios: file('bios.bin'),
     vga_bios: file('vgabios.bin'),
     bzimage: file('vmlinuz'),
     initrd: file('initramfs.cpio'),
-    // A clock of ticks: v86's TSC is the age of its process, and a guest that goes on in a younger one would see it stand
-    // still until that is as old; a timer that is set once is lost where a state is restored after its time.
-    cmdline: `console=ttyS0 quiet panic=-1 notsc clocksource=jiffies nohz=off highres=off mitigations=off nic=${card}`,
-  };
-  const device: object = { type: card, mtu: CARD_MTU };
+    cmdline: commandLine(card),
+  });
+  const settings = machineSettings(card);
   return new V86({
+    ...settings,
     wasm_path: join(dirname(createRequire(import.meta.url).resolve('v86')), 'v86.wasm'),
-    memory_size: MEMORY_LEN,
-    vga_memory_size: 1 << 20,
-    uart1: true,
-    disable_speaker: true,
-    net_device: device,
-    // The ne2k card takes frames for the MAC that it has, the guest's driver sends with the one that it had.
-    preserve_mac_from_state_image: true,
-    ...(state === undefined ? boot : { initial_state: buffer(state) }),
-    autostart: false,
+    ...(relayUrl === undefined ? {} : { net_device: { ...settings.net_device, relay_url: relayUrl } }),
+    ...(state === undefined ? boot() : { initial_state: buffer(state) }),
   });
 }
 

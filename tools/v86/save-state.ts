@@ -3,7 +3,8 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { agentPort, type Card, newMachine, whenReady } from './machine.ts';
+import { agentPort, newMachine, whenReady } from './machine.ts';
+import type { Card } from './settings.ts';
 
 const BOOT_MS = 150_000;
 

@@ -56,6 +56,11 @@ export function describeWithV86(name: string, body: () => void): void {
   describeUnless(missingForV86(), name, body);
 }
 
+/** The same, where Chromium is there too. */
+export function describeWithV86AndBrowser(name: string, body: () => void): void {
+  describeUnless(hasBrowser() ? missingForV86() : 'there is no chromium on this machine', name, body);
+}
+
 /** The machines are made of Debian's packages, and booted once for each card: see tools/v86/build.ts. */
 function missingForV86(): string | null {
   for (const tool of ['apt-get', 'dpkg-deb', 'flock']) {

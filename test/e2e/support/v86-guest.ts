@@ -7,12 +7,12 @@ import type { V86 } from 'v86';
 import { V86Card, type V86Emulator } from '../../../src/link/v86-card.ts';
 import {
   agentPort,
-  type Card,
-  FOLDER,
+  type MachineOptions,
   newMachine,
   restoredState,
   whenReady,
 } from '../../../tools/v86/machine.ts';
+import { type Card, FOLDER } from '../../../tools/v86/settings.ts';
 import { GuestAgent } from './guest-agent.ts';
 import { within } from './processes.ts';
 
@@ -39,9 +39,9 @@ export class V86Guest {
     this.agent = new GuestAgent(agentPort(machine) as Socket);
   }
 
-  /** The machine is stopped: start it when it has its cable. */
-  static async restore(card: Card): Promise<V86Guest> {
-    const machine = newMachine(folder, card, restoredState(folder, card));
+  /** The machine is stopped: start it when it has its cable. With a `relayUrl` it has v86's own. */
+  static async restore(card: Card, options: Pick<MachineOptions, 'relayUrl'> = {}): Promise<V86Guest> {
+    const machine = newMachine(folder, card, { ...options, state: restoredState(folder, card) });
     const guest = new V86Guest(machine);
     await within(COMMAND_MS, 'v86', whenReady(machine));
     const inside = machine as unknown as Inside;
