@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // The part of usernet that runs anywhere: in Node, in a browser, in a worker. What needs Node is in node.ts; what reads
 // and writes captures in pcap.ts.
 

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // usernet on Node: everything of index.ts and pcap.ts, and what needs sockets and files.
 
 export * from './index.ts';

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // usernet/testing: a whole network in one process, for tests of network code without a virtual machine. Small machines with
 // DHCP, ARP, TCP and UDP of their own (guest/) on cables in memory, a world outside with named servers
 // (host/memory-host.ts), and a clock that is moved by hand: the same seed is the same run, byte for byte, and a time

@@ -1,13 +1,13 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // The WebSocket link: emulators in pages as guests.
 
+export { dialWs } from './node/relay-dial.ts';
 export {
   openRelay,
   type Relay,
   type RelayOptions,
   type RelayStats,
 } from './node/relay-server.ts';
-export { dialWs } from './node/relay-socket.ts';
-export type { WebSocketFormat } from './node/websocket-link.ts';
 export {
   type OnWebSocketLink,
   openWebSocketPort,
@@ -19,6 +19,7 @@ export { type ServeWebSocketOptions, serveWebSocket, type WebSocketServing } fro
 export {
   DENIED_TO_PAGES,
   pageGuestConfig,
+  type WebSocketFormat,
   type WebSocketLinkSpec,
   webSocketUrl,
 } from './node/websocket-spec.ts';

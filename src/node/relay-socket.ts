@@ -1,16 +1,5 @@
-import { WebSocket } from 'ws';
-import { type Dial, type MessageEvents, type MessageSocket, SEND_LOW } from '../relay/message-socket.ts';
-import { relayUrl } from '../web/websocket-transport.ts';
-
-/** Longer than what a relay sends at a time. */
-const MAX_MESSAGE = 16 << 20;
-
-/** Opens WebSockets to `url`, for an engine in Node that has a relay for its host. Throws a SyntaxError for a wrong URL. */
-export function dialWs(url: string): Dial {
-  const checked = relayUrl(url);
-  const options = { perMessageDeflate: false, maxPayload: MAX_MESSAGE };
-  return (protocols) => new WsMessageSocket(new WebSocket(checked, [...protocols], options));
-}
+import type { WebSocket } from 'ws';
+import { type MessageEvents, type MessageSocket, SEND_LOW } from '../relay/message-socket.ts';
 
 /** A WebSocket of `ws` as a relay needs it. */
 export class WsMessageSocket implements MessageSocket {

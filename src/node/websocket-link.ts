@@ -22,9 +22,8 @@ import { BATCH_LEN } from '../link/transmit.ts';
 import { arenaView } from './arena-view.ts';
 import { writeQuickly } from './quick-write.ts';
 import { StreamLink } from './stream-link.ts';
+import type { WebSocketFormat } from './websocket-spec.ts';
 import { eachMessage, framesToMessages, streamHeader } from './websocket-wire.ts';
-
-export type WebSocketFormat = 'frame' | 'length-prefixed';
 
 /** A text is not answered while so many bytes wait for the socket. */
 const ANSWER_LIMIT = BATCH_LEN + 16384;

@@ -15,12 +15,13 @@ import { faultsOf } from './link-faults.ts';
 import { LinkNames } from './qemu-port.ts';
 import { newToken, refusalOf } from './websocket-guard.ts';
 import { answerRefusal, listenAt, upgraderFor } from './websocket-http.ts';
-import { type WebSocketFormat, WebSocketLink } from './websocket-link.ts';
+import { WebSocketLink } from './websocket-link.ts';
 import { hintOf, Refusals } from './websocket-refusals.ts';
 import {
   bracketed,
   checkWebSocketSpec,
   DEFAULT_CLIENTS,
+  type WebSocketFormat,
   type WebSocketLinkSpec,
   webSocketUrl,
 } from './websocket-spec.ts';

@@ -7,7 +7,9 @@ import { denyOf } from '../network/config-deny.ts';
 import { nameAndValue } from './comma-parts.ts';
 import type { AnyLinkSpec } from './link-spec.ts';
 import { checkDoor } from './websocket-guard.ts';
-import type { WebSocketFormat } from './websocket-link.ts';
+
+/** A message is a frame, or messages are a stream of frames, each behind its length as QEMU's are. */
+export type WebSocketFormat = 'frame' | 'length-prefixed';
 
 export interface WebSocketLinkSpec extends AnyLinkSpec {
   readonly kind: 'ws';

@@ -10,7 +10,7 @@ import { createPair } from '../../src/link/pair.ts';
 import type { Network } from '../../src/network/network.ts';
 import { NodeClock } from '../../src/node/clock.ts';
 import { createNodeNetwork } from '../../src/node/node-network.ts';
-import { dialWs } from '../../src/node/relay-socket.ts';
+import { dialWs } from '../../src/node/relay-dial.ts';
 import { RelayHost, type RelayHostOptions } from '../../src/relay/relay-host.ts';
 import { type SocketRecord, to } from './guest-bench.ts';
 import { SeededRandom } from './seeded-random.ts';
