@@ -4,11 +4,23 @@
 
 export type { Abortable } from './base/abort.ts';
 export type { Endpoint, IpAddr, Mac } from './base/addr.ts';
+export type { Arena } from './base/arena.ts';
 export type { Clock, Micros, Ms } from './base/clock.ts';
 export { Drop, type DropName, dropNames, Loss, type LossName, lossNames } from './base/drop.ts';
-export type { Memory } from './base/memory.ts';
+export type { Memory, ViewMaker } from './base/memory.ts';
 export type { Random } from './base/random.ts';
-export type { Settings } from './base/settings.ts';
+export type { AddrRange } from './base/ranges.ts';
+export type {
+  CongestionName,
+  DhcpSettings,
+  DnsSettings,
+  ForwardSettings,
+  LimitSettings,
+  Settings,
+  TimeoutSettings,
+} from './base/settings.ts';
+export type { Timer, Timers } from './base/timers.ts';
+export type { Turn } from './base/turn.ts';
 export { ByteStream, type ByteStreamEvents } from './host/byte-stream.ts';
 export type * from './host/host-network.ts';
 export { HostBindError } from './host/host-network.ts';
@@ -16,11 +28,20 @@ export { captureLink, type FrameRecorder, type LinkRecorder } from './link/captu
 export type { FaultFigures, FaultOptions } from './link/fault-options.ts';
 export type { FaultCounts, FaultStats } from './link/fault-stats.ts';
 export { faultyLink } from './link/faults.ts';
-export { FramePort } from './link/frame-port.ts';
-export type { Direction, Link, LinkHost, LinkLosses, LinkSink } from './link/link.ts';
+export { FramePort, type FramePortOptions } from './link/frame-port.ts';
+export type { Direction, Link, LinkHost, LinkLosses, LinkSink, ShowFrame } from './link/link.ts';
 export { createPair, type Pair } from './link/pair.ts';
+export type { FlowEnd } from './nat/flow.ts';
 export { ConnectError, type VirtualListener, type VirtualUdp, type Waiting } from './network/code-access.ts';
-export { ConfigError, type ForwardConfig, type NetworkConfig } from './network/config.ts';
+export {
+  ConfigError,
+  type DhcpConfig,
+  type DnsConfig,
+  type ForwardConfig,
+  type LimitsConfig,
+  type NetworkConfig,
+  type TimeoutsConfig,
+} from './network/config.ts';
 export type {
   EventHandler,
   EventHandlers,
@@ -46,6 +67,7 @@ export type {
 export type { Credentials } from './relay/credentials.ts';
 export type { Dial, MessageEvents, MessageSocket } from './relay/message-socket.ts';
 export { RelayHost, type RelayHostOptions, type RelayHostStats } from './relay/relay-host.ts';
+export type { LinkState } from './relay/relay-link.ts';
 export { WebClock } from './web/clock.ts';
 export { WebRandom } from './web/random.ts';
 export { type StreamPair, webStreams } from './web/streams.ts';

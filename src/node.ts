@@ -5,7 +5,7 @@ export * from './index.ts';
 export { type CaptureInputOptions, readCaptureFile } from './node/capture-input.ts';
 export { NodeClock } from './node/clock.ts';
 export { duplexOf } from './node/duplex.ts';
-export { NodeHost } from './node/host-sockets.ts';
+export { NodeHost, type NodeHostOptions } from './node/host-sockets.ts';
 export { createNodeNetwork as createNetwork } from './node/node-network.ts';
 export { type CaptureFormat, PcapFile, type PcapFileOptions, PcapLink } from './node/pcap-file.ts';
 export { type PcapSpec, parsePcapSpec } from './node/pcap-spec.ts';

@@ -2,6 +2,7 @@
 
 export { utf8Bytes } from './base/utf8.ts';
 export { FilterError, type FrameFilter, parseFilter } from './pcap/filter.ts';
+export type { Precision } from './pcap/format.ts';
 export type { CaptureDamage, CaptureFrame, CaptureSource, KeptFrame } from './pcap/frames.ts';
 export { CaptureReader, keepFrame, readCapture } from './pcap/reader.ts';
 export type { CaptureWriter, FrameOrigin, LinkCounts, PcapOptions } from './pcap/writer.ts';

@@ -6,6 +6,7 @@ export {
   type LinkSpec,
   parseLinkSpec,
   type StreamLinkSpec,
+  type TapLinkSpec,
   type TcpLinkSpec,
   type UnixLinkSpec,
 } from './node/link-spec.ts';

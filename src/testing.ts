@@ -39,8 +39,9 @@ export type { TestListener } from './guest/test-listener.ts';
 export type { TestDatagram, TestUdpSocket } from './guest/test-udp.ts';
 export type { GuestUdpEvents, GuestUdpSocket } from './guest/udp-socket.ts';
 export { ByteStream, type ByteStreamEvents } from './host/byte-stream.ts';
-export type { MemoryDatagram, MemoryUdp } from './host/memory-host.ts';
+export type { MemoryDatagram, MemoryUdp, OnConnection } from './host/memory-host.ts';
 export type { Pair } from './link/pair.ts';
+export type { DhcpParameters } from './wire/dhcp-client.ts';
 export {
   ConnectionError,
   captureLink,
@@ -63,6 +64,7 @@ export {
 /** How long until() waits if not said otherwise. */
 const DEFAULT_LIMIT: Ms = 600_000;
 
+/** What a guest of a test is like. */
 export interface GuestSetup {
   /** For logs, captures and errors. Default "guest0", "guest1", ... */
   readonly name?: string;
@@ -74,6 +76,7 @@ export interface GuestSetup {
   readonly hostname?: string;
 }
 
+/** What a test's world is like. */
 export interface TestNetworkOptions<C extends Clock = ManualClock> {
   readonly config?: NetworkConfig;
   /** A whole number: everything that is random follows from it. Default 1. */
@@ -96,6 +99,7 @@ export interface TestNetworkOptions<C extends Clock = ManualClock> {
   readonly trace?: (line: string) => void;
 }
 
+/** How long a test waits, in its own time. */
 export interface WaitOptions {
   /** Of the network's clock. Default ten minutes. */
   readonly limitMs?: Ms;
@@ -108,6 +112,7 @@ export function createTestNetwork<C extends Clock = ManualClock>(
   return new TestNetwork<C>(options);
 }
 
+/** A network, a guest and a world outside, on one clock. Made by createTestNetwork(). */
 export class TestNetwork<C extends Clock = ManualClock> {
   readonly network: Network;
   /** The world outside. */

@@ -23,4 +23,5 @@ export {
   type WebSocketLinkSpec,
   webSocketUrl,
 } from './node/websocket-spec.ts';
+export type { OutsideDatagrams, OutsideEvents, OutsideStream, RelayOutside } from './relay/relay-outside.ts';
 export type { Judge, RelayLimits } from './relay/relay-rules.ts';

@@ -1,5 +1,6 @@
 // The part of an AbortSignal that the core uses. Node's and a browser's both fit.
 
+/** What is used of an AbortSignal, and all that the core knows of one. */
 export interface Abortable {
   readonly aborted: boolean;
   readonly reason: unknown;

@@ -32,6 +32,7 @@ export class Account {
   flows = 0;
 }
 
+/** The memory of a network, in blocks: what all its flows hold is a share of it, and no more. */
 export class Arena {
   readonly memory: Memory;
   /** Bytes in blocks that are held now. */

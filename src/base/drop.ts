@@ -88,6 +88,7 @@ export const Drop = {
   EthernetFloodLimited: 40,
 } as const;
 export type Drop = (typeof Drop)[keyof typeof Drop];
+/** Why a frame from a guest went no further, by name. */
 export type DropName = keyof typeof Drop;
 
 /** Names in code order: dropNames[Drop.Ipv4BadChecksum] === 'Ipv4BadChecksum'. */
@@ -139,8 +140,10 @@ export const Loss = {
   PortFrameTooLong: 20,
 } as const;
 export type Loss = (typeof Loss)[keyof typeof Loss];
+/** What of ours was lost on its way to a guest, and why, by name. */
 export type LossName = keyof typeof Loss;
 
+/** All of them, at the index that Loss has. */
 export const lossNames = Object.keys(Loss) as readonly LossName[];
 
 /** One counter for each name. */

@@ -39,6 +39,7 @@ interface WasmApi {
   Instance: new (module: object, imports: object) => { readonly exports: object };
 }
 
+/** The bytes of an arena or of a link, and the ways to look at them. */
 export class Memory {
   /** The whole of it; in Node a Buffer, so that sockets take views of it as they are. */
   readonly bytes: Uint8Array;

@@ -32,6 +32,7 @@ export interface Settings {
 /** CUBIC, RFC 9438, or NewReno, RFC 5681. */
 export type CongestionName = 'cubic' | 'newreno';
 
+/** Of the DHCP service. */
 export interface DhcpSettings {
   readonly first: number;
   readonly last: number;
@@ -44,12 +45,14 @@ export interface DhcpSettings {
   readonly staticLeases: readonly { readonly mac: Mac; readonly address: number }[];
 }
 
+/** Of the name service. */
 export interface DnsSettings {
   readonly address: number;
   /** null: the host's own. */
   readonly resolvers: readonly Endpoint[] | null;
 }
 
+/** A port of the host that leads to a port of a guest. */
 export interface ForwardSettings {
   readonly proto: 'tcp' | 'udp';
   readonly host: Endpoint;

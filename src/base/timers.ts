@@ -32,6 +32,7 @@ export function timerOf<T>(of: T, fire: (now: Ms, of: T) => void): Timer {
   return new Timer(fire, of);
 }
 
+/** Timers of a network, in a heap, on one alarm of its clock. */
 export class Timers {
   private readonly heap: Timer[] = [];
   readonly clock: Clock;

@@ -56,6 +56,7 @@ type Phase = 'idle' | 'ingress' | 'egress' | 'flush';
 const runEgressOf = (who: Egress, now: Ms): void => who.runEgress(now);
 const flush = (link: Flushable): void => link.flush();
 
+/** One round of work: frames come in, flows do what is due, links send what has gathered. */
 export class Turn {
   now: Ms = 0;
   /** Turns so far. */

@@ -5,6 +5,7 @@ import type { Link } from '../link/link.ts';
 import type { DhcpParameters } from '../wire/dhcp-client.ts';
 import type { GuestHost } from './guest-host.ts';
 
+/** What an embedded guest is made of. */
 export interface GuestOptions {
   /** The network it is on, where both share their memory and time, or createGuestHost(). */
   readonly host: GuestHost;

@@ -62,6 +62,7 @@ const ROOM_RETRY: Ms = 20;
 
 const region = new Region();
 
+/** A TCP connection of the embedded guest. */
 export class GuestSocket implements TcpUser, SegmentOut, Egress {
   readonly own: Endpoint;
   readonly peer: Endpoint;

@@ -16,6 +16,7 @@ import { ConnectionError, type TestContext } from './test-waits.ts';
 const RESOLVE_MS = 5000;
 const RESOLVE_ATTEMPTS = 2;
 
+/** The embedded guest with promises, for tests. */
 export class TestGuest {
   /** As its link is called. */
   readonly name: string;

@@ -30,6 +30,7 @@ interface Unsent {
   reject(error: Error): void;
 }
 
+/** A connection with promises, for tests. */
 export class TestSocket {
   /** Both ends: `10.0.2.15:49152`. */
   readonly own: string;

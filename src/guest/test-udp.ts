@@ -6,6 +6,7 @@ import type { GuestUdpSocket } from './udp-socket.ts';
 /** Datagrams that wait to be received: the next one is lost, as in an operating system. */
 const MAX_WAITING = 1024;
 
+/** A datagram that came, and from whom. */
 export interface TestDatagram {
   /** The caller's own. */
   readonly data: Uint8Array;

@@ -28,6 +28,7 @@ export interface HostContext {
   readonly clock: Clock;
 }
 
+/** The outside, as the NAT needs it: Node's sockets, a relay, or a world in memory. */
 export interface HostNetwork {
   /** Called once, before anything else. */
   start(context: HostContext): void;
@@ -105,6 +106,7 @@ export interface HostStreamEvents {
   onClose(error: HostError | null): void;
 }
 
+/** A port of the host that is listened on. */
 export interface HostListener {
   /** Where it is bound; the port is the real one when 0 was asked for. */
   readonly at: Endpoint;
@@ -121,6 +123,7 @@ export interface HostDatagrams {
   close(): void;
 }
 
+/** What a host socket for datagrams tells. */
 export interface HostDatagramEvents {
   /** `data` is given, not lent; it lies outside the arena. */
   onDatagram(data: Uint8Array, from: Endpoint): void;

@@ -37,6 +37,7 @@ import { type MemoryDatagram, MemoryDatagrams, MemoryUdp, type UdpWorld } from '
 
 export type { MemoryDatagram, MemoryPlace, MemoryUdp, ServeAt };
 
+/** What that world is like. */
 export interface MemoryHostOptions {
   /** Where the name server is, an IPv4 address; null: there is none. Default "192.0.2.53". */
   readonly nameServer?: string | null;
@@ -48,7 +49,8 @@ export interface MemoryHostOptions {
 }
 
 type Accept = (stream: HostStream, from: Endpoint) => HostStreamEvents | null;
-type OnConnection = (connection: ByteStream) => void;
+/** A server: gets each connection, open, and says with listen() who hears of it. */
+export type OnConnection = (connection: ByteStream) => void;
 
 interface Listener {
   readonly at: Endpoint;
@@ -62,6 +64,7 @@ const OWN = ipv4Addr(0xc0000201 | 0);
 const FIRST_EPHEMERAL = 49152;
 const EPHEMERAL = 16384;
 
+/** A world outside in memory, with servers by name. */
 export class MemoryHost implements HostNetwork {
   /** See MemoryHostOptions. */
   onError: (error: unknown) => void;

@@ -25,6 +25,7 @@ export interface FaultCounts {
   readonly waiting: number;
 }
 
+/** What a link that is bad on purpose has done, by direction. */
 export interface FaultStats {
   readonly toGuest: FaultCounts;
   readonly fromGuest: FaultCounts;

@@ -21,6 +21,7 @@ import { BATCH_LEN, TransmitQueue } from './transmit.ts';
 const BATCHES = 2;
 const POISON = 0xdb;
 
+/** What a port is called, and who takes its frames. */
 export interface FramePortOptions {
   readonly name: string;
   /** Bytes of the longest frame, Ethernet header included: 82..65535. */

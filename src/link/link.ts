@@ -10,6 +10,7 @@ import type { Timers } from '../base/timers.ts';
 import type { Flushable, Turn } from '../base/turn.ts';
 import type { FaultStats } from './fault-stats.ts';
 
+/** Of a frame, as the guest sees it. */
 export type Direction = 'from-guest' | 'to-guest';
 
 /** What a guest's cable is plugged into: a switch port, a capture around one, a test. */

@@ -22,6 +22,7 @@ const BATCHES = 2;
 /** Where frames from another arena are copied to: what one turn delivers. */
 const LANDING_LEN = BYTES_PER_TURN;
 
+/** The two ends of a cable in memory. */
 export interface Pair {
   readonly link: Link;
   readonly peer: Link;

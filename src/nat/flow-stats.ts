@@ -8,8 +8,10 @@ import type { Tcb } from '../tcp/tcb.ts';
 import { rcvWindow } from '../tcp/window.ts';
 import type { Flow } from './flow.ts';
 
+/** One open conversation between a guest and the outside. */
 export type FlowStats = TcpFlowStats | UdpFlowStats;
 
+/** A port of a guest, and the port of the host that stands for it. */
 export interface UdpFlowStats {
   readonly id: number;
   readonly kind: 'udp';
@@ -26,6 +28,7 @@ export interface UdpFlowStats {
   readonly remotes: number;
 }
 
+/** A TCP connection: where it is, what waits in it, and how the guest is reached. */
 export interface TcpFlowStats extends Omit<UdpFlowStats, 'kind' | 'remotes'> {
   readonly kind: 'tcp';
   /**

@@ -12,6 +12,7 @@ import { ConfigError } from './config.ts';
 import * as check from './config-checks.ts';
 import { parseGuest } from './config-forwards.ts';
 
+/** How long something is waited for. */
 export interface Waiting {
   /** Aborted: what waits rejects with the signal's reason, and nothing stays open. */
   readonly signal?: Abortable | undefined;

@@ -5,6 +5,7 @@ import type { ForwardSettings, Settings } from '../base/settings.ts';
 import * as check from './config-checks.ts';
 import { ConfigError, type Subnet } from './config-checks.ts';
 
+/** A port of the host that leads to a port of a guest. */
 export interface ForwardConfig {
   readonly proto: 'tcp' | 'udp';
   /** "127.0.0.1:2222", "[::1]:2222"; a port alone binds 127.0.0.1. Port 0: one that the host chooses. */

@@ -56,6 +56,7 @@ export interface NetworkConfig {
   readonly timeouts?: TimeoutsConfig;
 }
 
+/** Of the DHCP service. */
 export interface DhcpConfig {
   /**
    * First and last address of the pool. Default: the 15th address of `subnet` to the one before the broadcast address;
@@ -78,12 +79,14 @@ export interface DhcpConfig {
   readonly staticLeases?: Readonly<Record<string, string>>;
 }
 
+/** Of the name service. */
 export interface DnsConfig {
   readonly address?: string;
   /** Resolvers to ask instead of the host's own: "192.0.2.1", or with a port other than 53 "192.0.2.1:5353". */
   readonly resolvers?: readonly string[];
 }
 
+/** How much of everything. */
 export interface LimitsConfig {
   /** Per guest, 1 to 65536. Defaults 16384, 4096 and 256. */
   readonly tcpFlows?: number;
@@ -102,6 +105,7 @@ export interface LimitsConfig {
   readonly arenaBytes?: number;
 }
 
+/** How long, in milliseconds. */
 export interface TimeoutsConfig {
   /** How long the host may take to connect, at least 1. Default 75000. */
   readonly connect?: number;

@@ -15,6 +15,7 @@ export interface NetworkEvents {
   error: NetworkError;
 }
 
+/** A guest has begun a conversation with the outside, or the outside one with it. */
 export interface FlowOpened {
   readonly id: number;
   readonly kind: 'tcp' | 'udp';
@@ -24,6 +25,7 @@ export interface FlowOpened {
   readonly remote: string;
 }
 
+/** A conversation of a guest with the outside is over. */
 export interface FlowEnded {
   readonly id: number;
   readonly kind: 'tcp' | 'udp';
@@ -32,6 +34,7 @@ export interface FlowEnded {
   readonly bytesToGuest: number;
 }
 
+/** Something went wrong that no call can be told of. The network goes on. */
 export interface NetworkError {
   /** One line. */
   readonly message: string;
@@ -39,11 +42,14 @@ export interface NetworkError {
   readonly cause?: unknown;
 }
 
+/** An event of a network. */
 export type EventName = keyof NetworkEvents;
+/** What is called with an event of that name. */
 export type EventHandler<Name extends EventName> = (event: NetworkEvents[Name]) => void;
 /** A handler for each of some events. */
 export type EventHandlers = { readonly [Name in EventName]?: EventHandler<Name> | undefined };
 
+/** When a handler is not to be called any more. */
 export interface ListenOptions {
   /** Aborted: the handler hears nothing more. */
   readonly signal?: Abortable | undefined;

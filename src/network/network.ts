@@ -56,13 +56,14 @@ export function createNetwork(config: NetworkConfig, parts: NetworkParts): Netwo
   return new Network(parseConfig(config), parts);
 }
 
+/** A virtual network: links with guests on one side, a host's sockets on the other. Made by createNetwork(). */
 export class Network {
   readonly settings: Settings;
   readonly arena: Arena;
   readonly turn: Turn;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** Host ports that lead to a guest: add(), remove(), list(). */
+  /** Host ports that lead to a guest. */
   readonly forward: ForwardList;
   private readonly drops = new DropCounters();
   private readonly counters = new TcpCounters();
@@ -275,10 +276,7 @@ export class Network {
     return true;
   }
 
-  /**
-   * Ends every flow (a reset to the guest, a reset to the host), closes services, links and the host. Resolves when
-   * nothing of it is left. Idempotent.
-   */
+  /** Resets every flow on both sides, closes services, links and host. Resolves when nothing of it is left. Idempotent. */
   close(): Promise<void> {
     this.closing ??= this.closeAll();
     return this.closing;
@@ -394,7 +392,7 @@ export class Network {
 
 const CLOSED = 'the network is closed';
 
-/** Broken out of the constructor's circle: the switch is built before the card it leads to. */
+/** The switch is built before the card it leads to. */
 interface GatewayInputSlot {
   input: GatewayCard | null;
 }

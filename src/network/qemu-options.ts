@@ -9,6 +9,7 @@ import { ConfigError, ipv4, maskOf, show, subnet } from './config-checks.ts';
 /** One `name=value` of an option string, unescaped. */
 export type QemuOption = readonly [name: string, value: string];
 
+/** What `-netdev user,...` says. */
 export interface UserNet {
   readonly config: NetworkConfig;
   /** What the user should be told, a line each. */

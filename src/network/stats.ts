@@ -29,6 +29,7 @@ export interface NetworkStats {
   readonly timers: number;
 }
 
+/** One link, and what went over it. */
 export interface LinkStats {
   readonly name: string;
   readonly up: boolean;
@@ -44,12 +45,14 @@ export interface LinkStats {
   readonly losses?: LinkLosses;
 }
 
+/** An address that DHCP has given out. */
 export interface LeaseStats {
   readonly mac: string;
   readonly address: string;
   readonly secondsLeft: number;
 }
 
+/** Of all TCP connections with guests, from the start. */
 export interface TcpStats {
   readonly segmentsIn: number;
   readonly segmentsOut: number;

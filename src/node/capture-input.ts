@@ -9,6 +9,7 @@ import { reasonOf } from './capture-place.ts';
 
 const MAX_PIECE_LEN = 1 << 20;
 
+/** How a capture file is read. */
 export interface CaptureInputOptions {
   /** Called for every interface, before its first frame. */
   readonly onSource?: (source: CaptureSource) => void;

@@ -33,6 +33,7 @@ import { takeOverWorks } from './take-over.ts';
 
 type OnAccept = (stream: HostStream, from: Endpoint) => HostStreamEvents | null;
 
+/** How they are made. */
 export interface NodeHostOptions {
   readonly random?: Random;
   /** Default: the one of the process. */
@@ -43,6 +44,7 @@ export interface NodeHostOptions {
   readonly takeOver?: boolean;
 }
 
+/** Node's sockets as the host of a network. */
 export class NodeHost implements HostNetwork {
   private readonly options: NodeHostOptions;
   private readonly descriptors: DescriptorBudget;

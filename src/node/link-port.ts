@@ -7,6 +7,7 @@ import { openTap, type TapLink } from './tap.ts';
 import type { TapSystem } from './tap-device.ts';
 import type { WebSocketLinkSpec } from './websocket-spec.ts';
 
+/** Where guests come from, whatever the kind of link. */
 export interface LinkPort {
   /** What was asked for, with the port that the system chose where that was 0. */
   readonly spec: LinkSpec;
@@ -14,6 +15,7 @@ export interface LinkPort {
   close(): Promise<void>;
 }
 
+/** What a port is told besides its spec. */
 export interface LinkPortOptions extends QemuPortOptions {
   /**
    * Bytes, as the network has it. What a TAP device's MTU is set to; absent: it keeps what it has. A WebSocket takes no

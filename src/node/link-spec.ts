@@ -19,6 +19,7 @@ export interface AnyLinkSpec {
   readonly faults?: FaultOptions;
 }
 
+/** `unix:PATH`. */
 export interface UnixLinkSpec extends AnyLinkSpec {
   readonly kind: 'unix';
   /** At most 107 bytes, as the system takes it. */
@@ -28,6 +29,7 @@ export interface UnixLinkSpec extends AnyLinkSpec {
   readonly reconnectSeconds?: number;
 }
 
+/** `tcp:HOST:PORT`. */
 export interface TcpLinkSpec extends AnyLinkSpec {
   readonly kind: 'tcp';
   readonly host: string;
@@ -37,6 +39,7 @@ export interface TcpLinkSpec extends AnyLinkSpec {
   readonly reconnectSeconds?: number;
 }
 
+/** `tap:NAME`. */
 export interface TapLinkSpec extends AnyLinkSpec {
   readonly kind: 'tap';
   /** The device's, see `TapOptions.name`. */

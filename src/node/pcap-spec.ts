@@ -4,6 +4,7 @@ import { ConfigError } from '../network/config.ts';
 import { type CaptureFormat, checkCapture, type PcapFileOptions } from './capture-settings.ts';
 import { nameAndValue, splitAtCommas } from './comma-parts.ts';
 
+/** What stands behind `--pcap`: a file, and how it is written. */
 export interface PcapSpec {
   readonly path: string;
   readonly options: PcapFileOptions;

@@ -21,6 +21,7 @@ const NOT_WANTED = 'closed before the connection was there';
 /** Gets each guest's link; to attach it to a network, or close it. */
 export type OnLink = (link: Link) => void;
 
+/** A socket on which QEMU's guests come. */
 export interface QemuPort {
   /** What was asked for, with the port that the system chose where that was 0. */
   readonly spec: StreamLinkSpec;
@@ -63,6 +64,7 @@ export class LinkNames {
   }
 }
 
+/** What the port is told besides its spec. */
 export interface QemuPortOptions {
   /** Aborted: a port that connects is closed, and an attempt under way fails. A listener takes no notice. */
   readonly signal?: AbortSignal;

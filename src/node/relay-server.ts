@@ -30,6 +30,7 @@ const KEEPALIVE_MS = 30_000;
 /** A packet of 128 KiB and its header: more than clients send, and bounded. */
 const MAX_MESSAGE = 131_072 + 5;
 
+/** Who may come in, what they reach, and how much of it. */
 export interface RelayOptions {
   /** Default 127.0.0.1. */
   readonly host?: string;
@@ -62,6 +63,7 @@ export interface RelayOptions {
   readonly onRefused?: (message: string) => void;
 }
 
+/** What became of its clients and their streams, from the start. */
 export interface RelayStats extends Readonly<Omit<RelayCounters, never>> {
   /** There now. */
   readonly openClients: number;
@@ -70,6 +72,7 @@ export interface RelayStats extends Readonly<Omit<RelayCounters, never>> {
   readonly refused: Readonly<Record<string, number>>;
 }
 
+/** A relay that is open. */
 export interface Relay {
   /** What a client is given, the token in it: `ws://127.0.0.1:5001/TOKEN/`. */
   readonly url: string;

@@ -12,6 +12,7 @@ import { constants as os } from 'node:os';
 import { errnoName, type ImportKoffi, type Libc, loadLibc } from './libc.ts';
 import { tapNameFault } from './tap-name.ts';
 
+/** How the device is opened. */
 export interface TapOptions {
   /** What the device is called: 1 to 15 visible ASCII characters without `/`, `:` and `%`. */
   readonly name: string;

@@ -79,6 +79,7 @@ interface Attached {
   readonly budget: Budget;
 }
 
+/** A TAP device of Linux as a guest's link. */
 export class TapLink implements Link {
   readonly name: string;
   /** By the device's MTU when it was opened. */

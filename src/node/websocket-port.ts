@@ -56,6 +56,7 @@ export interface WebSocketClient {
 /** Gets each guest's link; to attach it to a network, or close it. When it throws, the client is turned away. */
 export type OnWebSocketLink = (link: Link, client: WebSocketClient) => void;
 
+/** What the port is told besides its spec. */
 export interface WebSocketPortOptions {
   /** Bytes, 68 to 65521, as the network has it: a longer message ends its link. Default 1500. */
   readonly mtu?: number;
@@ -65,6 +66,7 @@ export interface WebSocketPortOptions {
   readonly onRefused?: (message: string) => void;
 }
 
+/** A server that turns WebSockets into links. */
 export interface WebSocketPort {
   /** What was asked for, with the port and the token that were chosen. */
   readonly spec: WebSocketLinkSpec & { readonly token: string | null };

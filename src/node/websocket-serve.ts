@@ -11,6 +11,7 @@ import { checkWebSocketSpec, pageGuestConfig, type WebSocketLinkSpec } from './w
 /** What a link has, but `hostLoopback` and `deny`: those are the network's. */
 type PortSettings = Omit<WebSocketLinkSpec, 'kind' | 'host' | 'port' | 'hostLoopback' | 'deny'>;
 
+/** Where guests come in, who may, and what network they get. */
 export interface ServeWebSocketOptions extends PortSettings {
   /** Default 127.0.0.1. */
   readonly host?: string;
@@ -27,6 +28,7 @@ export interface ServeWebSocketOptions extends PortSettings {
   readonly onRefused?: (message: string) => void;
 }
 
+/** Guests on WebSockets are being served. */
 export interface WebSocketServing extends AsyncDisposable {
   /** What a client is given, the token in it: v86's `relay_url`. */
   readonly url: string;

@@ -11,6 +11,7 @@ import { checkDoor } from './websocket-guard.ts';
 /** A message is a frame, or messages are a stream of frames, each behind its length as QEMU's are. */
 export type WebSocketFormat = 'frame' | 'length-prefixed';
 
+/** `ws:HOST:PORT`, with its options. */
 export interface WebSocketLinkSpec extends AnyLinkSpec {
   readonly kind: 'ws';
   readonly host: string;

@@ -28,6 +28,7 @@ import {
   WallTime,
 } from './writer.ts';
 
+/** How a pcapng capture is written. */
 export interface PcapNgOptions extends PcapOptions {
   /** Who writes it, shb_userappl. Default 'usernet'. */
   readonly application?: string;

@@ -15,6 +15,7 @@ import {
   VERSION_MINOR,
 } from './format.ts';
 
+/** How a classic capture is written. */
 export interface PcapOptions {
   /** Bytes kept of each frame, 1..262144. Default 262144. */
   readonly snapLen?: number;

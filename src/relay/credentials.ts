@@ -4,6 +4,7 @@ import { utf8Bytes } from '../base/utf8.ts';
 import { viewOf } from '../wire/bytes.ts';
 import { type Extension, ExtensionId } from './wisp.ts';
 
+/** A name and a password, as the protocol says them. */
 export interface Credentials {
   /** At most 255 bytes of UTF-8. */
   readonly username: string;

@@ -6,6 +6,7 @@ export const SEND_HIGH = 1 << 20;
 /** onDrain() comes when no more than these wait. */
 export const SEND_LOW = 256 << 10;
 
+/** A WebSocket, as a relay and its clients need it. */
 export interface MessageSocket {
   /** Who hears of it from now on. Called before anything else; no event comes earlier, or from inside a call. */
   listen(events: MessageEvents): void;
@@ -19,6 +20,7 @@ export interface MessageSocket {
   close(code: number, reason: string): void;
 }
 
+/** What a message socket tells its user. None of it comes before the call that made it has returned. */
 export interface MessageEvents {
   /** Not for sockets that a server has accepted: they are open. */
   onOpen(): void;

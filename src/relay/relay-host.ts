@@ -41,6 +41,7 @@ const DEFAULT_PACKETS = 64;
 /** The highest stream id. */
 const LAST_ID = 0xffffffff;
 
+/** Which relay, and how it is spoken to. */
 export interface RelayHostOptions {
   /** Opens a WebSocket to the relay: `dialWebSocket(url)`. */
   readonly dial: Dial;
@@ -66,6 +67,7 @@ export interface RelayHostOptions {
   readonly onState?: (state: 'ready' | 'lost', why: string) => void;
 }
 
+/** What became of the connection to the relay and of what went over it. */
 export interface RelayHostStats extends Readonly<DatagramLosses> {
   /** `idle` before start(); `refused`: for good. */
   readonly state: RelayLink['state'];
@@ -81,6 +83,7 @@ export interface RelayHostStats extends Readonly<DatagramLosses> {
   readonly strayPackets: number;
 }
 
+/** A host whose sockets are a relay's. To be given to createNetwork() as `host`. */
 export class RelayHost implements HostNetwork, LinkEvents, StreamHome, DatagramsHome {
   readonly link: RelayLink;
   readonly timers: Timers;

@@ -4,6 +4,7 @@
 import type { Endpoint, IpAddr } from '../base/addr.ts';
 import type { HostError } from '../host/host-network.ts';
 
+/** What a relay connects from: Node's sockets, or a test's. */
 export interface RelayOutside {
   /** The addresses of a name, best first; none where there is no such name. Rejects with nothing but that. */
   resolve(name: string): Promise<readonly IpAddr[]>;
@@ -13,6 +14,7 @@ export interface RelayOutside {
   connectUdp(to: Endpoint, events: OutsideEvents): OutsideDatagrams;
 }
 
+/** A connection. */
 export interface OutsideStream {
   /** Takes `bytes`, which are given. False: nothing more until onWritable. */
   write(bytes: Uint8Array): boolean;
@@ -25,6 +27,7 @@ export interface OutsideStream {
   resume(): void;
 }
 
+/** A socket for datagrams. */
 export interface OutsideDatagrams {
   /** Sends a datagram, given. False: there was no room, and it is lost. */
   write(bytes: Uint8Array): boolean;
@@ -32,6 +35,7 @@ export interface OutsideDatagrams {
   close(): void;
 }
 
+/** What a stream or a socket of the outside tells. */
 export interface OutsideEvents {
   onOpen(): void;
   /** What has come: of a stream, or one datagram. `bytes` are lent for the call. */

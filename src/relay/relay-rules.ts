@@ -7,6 +7,7 @@ import type { Credentials } from './credentials.ts';
 /** May a stream go there? Asked of each address that a name has, before the one that is connected to. */
 export type Judge = (addr: IpAddr, port: number, proto: 'tcp' | 'udp') => boolean;
 
+/** How much a client of a relay may have at a time. */
 export interface RelayLimits {
   /** Streams of one client, those included that still say their last to the host. */
   readonly streams: number;

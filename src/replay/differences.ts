@@ -2,6 +2,7 @@
 
 import type { Fact, Facts } from './meaning.ts';
 
+/** Something that a guest got in the capture and not here, or the other way round. */
 export interface Difference {
   /** `tcp.sack`. */
   readonly field: string;

@@ -40,6 +40,7 @@ import { World } from './world.ts';
 
 export type { Difference } from './differences.ts';
 
+/** How a capture is played, and to whom. */
 export interface ReplayOptions {
   /** Of all randomness in the network. Default 1. */
   readonly seed?: number;
@@ -51,6 +52,7 @@ export interface ReplayOptions {
   readonly makeView?: ViewMaker;
 }
 
+/** What the guests of a capture got here. */
 export interface ReplayResult {
   /** Where our network meant something else, those that matter first. */
   readonly differences: readonly Difference[];

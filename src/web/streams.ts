@@ -2,6 +2,7 @@
 
 import type { ByteStream } from '../host/byte-stream.ts';
 
+/** A connection as Web Streams. */
 export interface StreamPair {
   /** What the guest sends; ends with its FIN, errors when the connection does. Chunks are the reader's own. */
   readonly readable: ReadableStream<Uint8Array>;

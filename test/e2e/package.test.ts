@@ -54,22 +54,22 @@ function program(entries: Readonly<Record<string, readonly string[]>>): string {
   ].join('\n');
 }
 
+let project = '';
+let packed: { readonly size: number; readonly files: readonly { readonly path: string }[] };
+let tarball = '';
+const installed = (path = ''): string => join(project, 'node_modules/usernet', path);
+const manifest = (): {
+  exports: Record<string, { types: string; default: string }>;
+  bin: { usernet: string };
+} => JSON.parse(readFileSync(installed('package.json'), 'utf8'));
+
+/** Runs a program of this checkout's in the project. */
+function run(cwd: string, ...argv: readonly string[]): { status: number | null; output: string } {
+  const { status, stdout, stderr } = spawnSync(argv[0]!, argv.slice(1), { cwd, encoding: 'utf8' });
+  return { status, output: `${stdout}${stderr}` };
+}
+
 describeWithProgram('the package', () => {
-  let project = '';
-  let packed: { readonly size: number; readonly files: readonly { readonly path: string }[] };
-  let tarball = '';
-  const installed = (path = ''): string => join(project, 'node_modules/usernet', path);
-  const manifest = (): {
-    exports: Record<string, { types: string; default: string }>;
-    bin: { usernet: string };
-  } => JSON.parse(readFileSync(installed('package.json'), 'utf8'));
-
-  /** Runs a program of this checkout's in the project. */
-  function run(cwd: string, ...argv: readonly string[]): { status: number | null; output: string } {
-    const { status, stdout, stderr } = spawnSync(argv[0]!, argv.slice(1), { cwd, encoding: 'utf8' });
-    return { status, output: `${stdout}${stderr}` };
-  }
-
   beforeAll(() => {
     project = mkdtempSync(join(tmpdir(), 'usernet-package-'));
     const pack = ['npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', project];
@@ -88,6 +88,11 @@ describeWithProgram('the package', () => {
   });
   afterAll(() => rmSync(project, { recursive: true, force: true }));
 
+  contentTests();
+  projectTests();
+});
+
+function contentTests(): void {
   test('holds what runs, its types and three texts, and nothing else', () => {
     const paths = packed.files.map(({ path }) => path);
     const others = paths.filter((path) => !/^dist\/lib\/([\w-]+\/)?[\w-]+\.(js|d\.ts)$/.test(path));
@@ -120,7 +125,9 @@ describeWithProgram('the package', () => {
       for (const path of Object.values(entry)) expect(existsSync(installed(path)), path).toBe(true);
     }
   });
+}
 
+function projectTests(): void {
   test.each([
     ['nodenext', 'nodenext'],
     ['esnext', 'bundler'],
@@ -151,4 +158,4 @@ describeWithProgram('the package', () => {
     const { output } = run(project, 'node', installed(manifest().bin.usernet), '--version');
     expect(output).toBe('usernet 0.1.0\n');
   });
-});
+}
