@@ -193,6 +193,7 @@ export class TestNetwork<C extends Clock = ManualClock> {
   /** A client of the world outside connects to a forward. Rejects with a ConnectionError that has the reason. */
   async connect(to: MemoryPlace): Promise<TestSocket> {
     await this.started;
+    if (this.closing !== null) throw new Error('the network is closed');
     const what = `a client connects to ${to.address}:${to.port}`;
     return this.waits.wait(what, (resolve, reject) => {
       const stream = this.host.connect(to);

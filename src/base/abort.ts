@@ -31,9 +31,13 @@ export function abortable<T>(
       cancel?.();
     };
     signal?.addEventListener('abort', onAbort);
-    cancel = begin(
-      (value) => settle(() => resolve(value)),
-      (reason) => settle(() => reject(reason)),
-    );
+    try {
+      cancel = begin(
+        (value) => settle(() => resolve(value)),
+        (reason) => settle(() => reject(reason)),
+      );
+    } catch (error) {
+      settle(() => reject(error));
+    }
   });
 }

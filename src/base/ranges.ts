@@ -14,8 +14,8 @@ export interface AddrRange {
 
 /** Sets of ranges that have a name. */
 export const NAMED_RANGES = {
-  /** RFC 1918, RFC 4193. */
-  private: ranges('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'),
+  /** RFC 1918, RFC 4193; and the site-local addresses that came before the latter, RFC 3879. */
+  private: ranges('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7', 'fec0::/10'),
   /** RFC 6598. */
   cgnat: ranges('100.64.0.0/10'),
   /** RFC 3927, RFC 4291 2.5.6. */
@@ -82,8 +82,14 @@ function sameBits(a: number, b: number, bits: number): boolean {
 function embeddedIpv4({ w0, w1, w2, w3 }: IpAddr): number | null {
   // 6to4, RFC 3056 2: 2002:a.b.c.d::/48.
   if (w0 >>> 16 === 0x2002) return (w0 << 16) | (w1 >>> 16);
-  // NAT64, RFC 6052 2.1: 64:ff9b::a.b.c.d.
-  if (w0 === 0x0064ff9b && w1 === 0 && w2 === 0) return w3;
+  // NAT64, RFC 6052 2.1: 64:ff9b::a.b.c.d; and within a network's own 64:ff9b:1::/48, RFC 8215.
+  if (w0 === 0x0064ff9b && ((w1 === 0 && w2 === 0) || w1 >>> 16 === 1)) return w3;
+  // Teredo, RFC 4380 4: the client's address, every bit inverted.
+  if (w0 === 0x20010000) return ~w3;
+  // ISATAP, RFC 5214 6.1: whatever prefix, then 0:5efe:a.b.c.d or 200:5efe:a.b.c.d.
+  if ((w2 & ~0x02000000) >>> 0 === 0x00005efe) return w3;
+  // IPv4-translated, RFC 2765 2.1: ::ffff:0:a.b.c.d.
+  if (w0 === 0 && w1 === 0 && w2 >>> 0 === 0xffff0000) return w3;
   // IPv4-compatible, RFC 4291 2.5.5.1: ::a.b.c.d; not :: and ::1, which are addresses of their own.
   if (w0 === 0 && w1 === 0 && w2 === 0 && w3 >>> 0 > 1) return w3;
   return null;

@@ -6,6 +6,7 @@ const BACKLOG = 128;
 
 /** A TCP port of a test that takes connections. */
 export class TestListener {
+  /** @internal */
   onClosed: () => void = () => {};
   private readonly context: TestContext;
   private readonly what: string;
@@ -54,7 +55,9 @@ export class TestListener {
 
   /** A connection has been made. */
   onConnection(socket: TestSocket): void {
-    if (this.handler !== null) handle(this.context, this.handler, socket);
+    // Its handshake was under way when the listener was closed.
+    if (this.over) socket.reset();
+    else if (this.handler !== null) handle(this.context, this.handler, socket);
     else if (this.waiting !== null) {
       this.waiting.resolve(socket);
       this.waiting = null;

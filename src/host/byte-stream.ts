@@ -9,6 +9,7 @@
 
 import type { Endpoint } from '../base/addr.ts';
 import type { Arena } from '../base/arena.ts';
+import { onRejection } from '../base/rejection.ts';
 import { EngineHalf, type LaterHost } from './engine-half.ts';
 import type { HostError, HostStreamEvents } from './host-network.ts';
 
@@ -53,16 +54,18 @@ export class ByteStream {
     this.remote = remote;
   }
 
-  /** Who hears of it from now on, instead of whoever did before. */
-  listen(events: ByteStreamEvents): void {
+  /** Who hears of it from now on, instead of whoever did before; null: nobody, until the next call, and all of it waits. */
+  listen(events: ByteStreamEvents | null): void {
     this.half.listen(events);
   }
 
   /**
    * Sends a copy of `data`. False when so much waits that the code should wait for onDrain; it is taken all the same.
-   * Without effect after end() or when the connection is closed.
+   * Without effect after end() or when the connection is closed. Throws a TypeError for what is no Uint8Array.
    */
   write(data: Uint8Array): boolean {
+    if (!ArrayBuffer.isView(data) || data.BYTES_PER_ELEMENT !== 1)
+      throw new TypeError('write: what is given is no Uint8Array');
     return this.half.give(data);
   }
 
@@ -71,7 +74,7 @@ export class ByteStream {
     this.half.giveEnd();
   }
 
-  /** RST now; what was written and not sent is lost. onClose follows. */
+  /** RST behind what the peer is being sent, after 30 s if it does not take that; the rest is lost. onClose follows. */
   reset(): void {
     this.half.abandon();
   }
@@ -94,10 +97,12 @@ export class ByteStream {
 export class ByteHalf extends EngineHalf<ByteStreamHost> {
   private listener: ByteStreamEvents | null = null;
   private paused = false;
-  /** What the code has written, and how much of the first the engine has read. */
+  /** What the code has written. */
   private readonly waiting: Uint8Array[] = [];
-  private waitingBytes = 0;
+  /** The first that is waiting, and how much of it the engine has read. */
+  private first = 0;
   private readOfFirst = 0;
+  private waitingBytes = 0;
   private codeEnded = false;
   private drainWanted = false;
   private told = { open: false, end: false, close: false };
@@ -155,7 +160,7 @@ export class ByteHalf extends EngineHalf<ByteStreamHost> {
 
   // What the code does.
 
-  listen(events: ByteStreamEvents): void {
+  listen(events: ByteStreamEvents | null): void {
     this.listener = events;
     this.ask();
   }
@@ -194,13 +199,14 @@ export class ByteHalf extends EngineHalf<ByteStreamHost> {
   // EngineHalf
 
   protected override get hasArrivals(): boolean {
-    return this.waiting.length > 0 || (this.codeEnded && !this.remoteEnded);
+    return this.waitingBytes > 0 || (this.codeEnded && !this.remoteEnded);
   }
 
   protected override loseArrivals(): void {
     this.waiting.length = 0;
-    this.waitingBytes = 0;
+    this.first = 0;
     this.readOfFirst = 0;
+    this.waitingBytes = 0;
   }
 
   protected override opened(): void {
@@ -218,25 +224,40 @@ export class ByteHalf extends EngineHalf<ByteStreamHost> {
   }
 
   protected pump(): void {
-    const first = this.waiting[0];
-    if (first === undefined) {
+    if (this.waitingBytes === 0) {
       if (this.codeEnded) this.endRemote();
       return;
     }
     const room = this.region.len > 0 ? this.region.len : PAD_LEN;
     const at = this.region.len > 0 ? this.region.off : this.host.pad;
-    const part = first.subarray(this.readOfFirst, this.readOfFirst + room);
-    this.host.arena.memory.bytes.set(part, at);
-    this.readOfFirst += part.length;
-    this.waitingBytes -= part.length;
-    if (this.readOfFirst === first.length) {
-      this.waiting.shift();
-      this.readOfFirst = 0;
-    }
-    if (this.events?.onRead(at, part.length) === false) this.reading = false;
+    const len = this.fill(at, room);
+    if (this.events?.onRead(at, len) === false) this.reading = false;
     this.reserve();
     if (this.waitingBytes === 0 && this.drainWanted) this.ask();
     this.schedule();
+  }
+
+  /** Moves at most `room` bytes of what waits to the arena at `at`; how many. */
+  private fill(at: number, room: number): number {
+    const { waiting } = this;
+    let len = 0;
+    while (len < room && this.first < waiting.length) {
+      const chunk = waiting[this.first]!;
+      const part = chunk.subarray(this.readOfFirst, this.readOfFirst + room - len);
+      this.host.arena.memory.bytes.set(part, at + len);
+      len += part.length;
+      this.readOfFirst += part.length;
+      if (this.readOfFirst < chunk.length) break;
+      this.first++;
+      this.readOfFirst = 0;
+    }
+    // Now and then, so that each chunk is moved about once.
+    if (this.first * 2 > waiting.length) {
+      waiting.splice(0, this.first);
+      this.first = 0;
+    }
+    this.waitingBytes -= len;
+    return len;
   }
 
   protected took(off: number, len: number): void {
@@ -257,10 +278,12 @@ export class ByteHalf extends EngineHalf<ByteStreamHost> {
   private readonly tellAll = (): void => {
     this.asked = false;
     const { told } = this;
-    if (!told.open && this.state === 'open' && !this.unread) {
+    if (!told.open && this.state === 'open' && !this.unread && this.listener !== null) {
       told.open = true;
       this.tell((code) => code.onOpen?.());
     }
+    // Whoever has heard that it is open may not know yet who hears of the rest.
+    if (this.listener === null) return;
     if (this.isHolding && !this.paused) this.letGo();
     if (this.drainWanted && this.waitingBytes === 0 && this.state !== 'closed') {
       this.drainWanted = false;
@@ -276,10 +299,10 @@ export class ByteHalf extends EngineHalf<ByteStreamHost> {
     }
   };
 
-  private tell(how: (code: ByteStreamEvents) => void): void {
+  private tell(how: (code: ByteStreamEvents) => unknown): void {
     if (this.listener === null) return;
     try {
-      how(this.listener);
+      onRejection(how(this.listener), (error) => this.host.threw(error));
     } catch (error) {
       this.host.threw(error);
     }

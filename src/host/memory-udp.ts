@@ -127,6 +127,7 @@ export class MemoryUdp {
   }
 
   close(): void {
+    if (this.closed) return;
     this.closed = true;
     this.world.closedOutside(this);
   }

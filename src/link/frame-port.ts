@@ -13,6 +13,7 @@
 import { assert } from '../base/assert.ts';
 import { Loss } from '../base/drop.ts';
 import { Region } from '../base/region.ts';
+import { onRejection } from '../base/rejection.ts';
 import { BYTES_PER_TURN, Delivery } from './delivery.ts';
 import { PREFIX_LEN } from './framing.ts';
 import type { Link, LinkHost, LinkLosses, LinkSink, ShowFrame } from './link.ts';
@@ -59,7 +60,11 @@ export class FramePort implements Link {
   /** toGuest has said that it takes no more. */
   private waiting = false;
   private handing = false;
+  /** ready() was called from inside of toGuest. */
+  private readySaid = false;
   private refused = 0;
+  /** Frames from the guest that were longer than `maxFrame`. */
+  tooLong = 0;
 
   constructor(options: FramePortOptions) {
     this.options = options;
@@ -83,6 +88,7 @@ export class FramePort implements Link {
     const { length } = frame;
     const at = length > this.maxFrame ? -1 : attached.fromGuest.reserve(length);
     if (at < 0) {
+      if (length > this.maxFrame) this.tooLong++;
       this.options.onLost(length > this.maxFrame ? Loss.PortFrameTooLong : Loss.PortQueueFull, length);
       return false;
     }
@@ -94,6 +100,7 @@ export class FramePort implements Link {
 
   /** After toGuest has returned false: it takes frames again. */
   ready(): void {
+    this.readySaid = true;
     if (!this.waiting) return;
     this.waiting = false;
     const { attached } = this;
@@ -102,6 +109,7 @@ export class FramePort implements Link {
 
   attach(sink: LinkSink, host: LinkHost): void {
     assert(this.attached === null, 'a link is attached once');
+    if (this.closed) throw new Error(`link ${this.name}: is closed`);
     const { arena } = host;
     const fromGuest = new TransmitQueue(arena, BATCHES);
     let toGuest: TransmitQueue;
@@ -144,8 +152,9 @@ export class FramePort implements Link {
     while (bytes > 0 && !this.waiting && !this.closed) {
       if (this.batch.len === 0 && !toGuest.next(this.batch)) break;
       const before = this.batch.len;
-      this.handOver(bytes);
+      const taken = this.handOver(bytes);
       bytes -= before - this.batch.len;
+      if (!taken) break;
       if (this.batch.len === 0 && !this.closed && toGuest.release()) this.askWritable();
     }
     this.handing = false;
@@ -173,21 +182,23 @@ export class FramePort implements Link {
     toGuest.recall((off, len) => show('to-guest', host.arena.memory, off, len));
   }
 
-  /** Frames at the front of `batch`, some `bytes` bytes of them. */
-  private handOver(bytes: number): void {
+  /** Frames at the front of `batch`, some `bytes` bytes of them. False when one was not taken. */
+  private handOver(bytes: number): boolean {
     const { host } = this.attached!;
     const { memory } = host.arena;
     const { batch } = this;
     const end = Math.max(0, batch.len - bytes);
     while (batch.len > end && !this.closed) {
       const len = memory.view.getUint32(batch.off);
+      this.readySaid = false;
       if (!this.hand(memory.bytes.buffer as ArrayBuffer, batch.off + PREFIX_LEN, len)) {
-        this.waiting = true;
-        return;
+        this.waiting = !this.readySaid;
+        return false;
       }
       batch.off += PREFIX_LEN + len;
       batch.len -= PREFIX_LEN + len;
     }
+    return true;
   }
 
   /** Lends one frame. False when it is not taken. A plain array also on Node, where slice() of a Buffer is no copy. */
@@ -196,7 +207,9 @@ export class FramePort implements Link {
     const lent = new Uint8Array(buffer, off, len);
     const frame = poison === true ? new Uint8Array(lent) : lent;
     try {
-      return toGuest(frame) !== false;
+      const taken: unknown = toGuest(frame);
+      if (typeof taken === 'object') onRejection(taken, onThrow);
+      return taken !== false;
     } catch (error) {
       this.refused++;
       onThrow(error);

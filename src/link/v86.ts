@@ -160,6 +160,7 @@ const MAX_PAUSE_MS = 64;
 
 class V86Link extends FramePort {
   private readonly emulator: V86Emulator;
+  private readonly onError: V86LinkOptions['onError'];
   private readonly onClosed: () => void;
   private host: LinkHost | null = null;
   private readonly counts: { whileDown: number; refused: number; fromGuest: number };
@@ -181,6 +182,7 @@ class V86Link extends FramePort {
       onLost: () => void counts.fromGuest++,
     });
     this.emulator = emulator;
+    this.onError = onError;
     this.onClosed = onClosed;
     this.counts = counts;
   }
@@ -215,12 +217,19 @@ class V86Link extends FramePort {
       return false;
     }
     if (room === 'down') this.counts.whileDown++;
-    else if (room === 'never') this.counts.refused++;
+    else if (room === 'never') this.refuse(card, frame.length);
     else {
       this.looks = 0;
       this.emulator.bus!.send('net0-receive', frame);
     }
     return true;
+  }
+
+  /** Told of once: the card was not known yet when the network asked how long a frame it takes. */
+  private refuse(card: V86Card, length: number): void {
+    if (this.counts.refused++ > 0) return;
+    const message = `attachV86: a frame of ${length} bytes, and the card takes ${card.maxFrame}: lower the network's mtu`;
+    report(this.onError, new Error(message));
   }
 
   private lookAgain(): void {

@@ -6,7 +6,8 @@
 
 import { type Endpoint, formatEndpoint, ipv4Addr } from '../base/addr.ts';
 import { Account } from '../base/arena.ts';
-import { Drop } from '../base/drop.ts';
+import { Drop, Loss } from '../base/drop.ts';
+import { onRejection } from '../base/rejection.ts';
 import { ByteHalf, ByteStream, type ByteStreamHost, PAD_LEN } from '../host/byte-stream.ts';
 import { HostBindError } from '../host/host-network.ts';
 import { Route } from '../ip/output.ts';
@@ -26,7 +27,7 @@ export interface Bound {
 
 /** A UDP port of the gateway's address that code has. */
 export interface DatagramPort extends Bound {
-  /** Sends a copy of `data`, 0 to 65507 bytes. Lost, and counted, where no guest has that address. */
+  /** Sends a copy of `data`, 0 to 65507 bytes. Lost, and counted, where no guest has that address. Nothing after close(). */
   send(data: Uint8Array, to: Endpoint): void;
 }
 
@@ -40,6 +41,8 @@ export class CodeSockets implements ByteStreamHost {
   private readonly dialer: GuestDialer;
   private readonly onThrow: (error: unknown) => void;
   private readonly account = new Account();
+  /** Connections to guests that have no flow yet. */
+  private readonly dialing = new Set<ByteHalf>();
   private padAt = -1;
 
   /** `onThrow` hears of what callbacks throw. */
@@ -62,10 +65,12 @@ export class CodeSockets implements ByteStreamHost {
   connectTcp(address: number, port: number): ByteStream {
     const to = { addr: ipv4Addr(address), port };
     const half = new ByteHalf(this.takePad(), to, 'open', null);
+    this.dialing.add(half);
     this.later(() => {
+      if (!this.dialing.has(half)) return;
       const clientAddress = this.context.addresses.gateway;
       const ends = { guestAddress: address, guestPort: port, clientAddress, clientPort: 0 };
-      const client = this.dialer.dial(ends, half);
+      const client = this.dialer.dial(ends, half, () => this.dialing.delete(half));
       if (client === null) half.fail('exhausted');
       else half.dialed(client, () => client.why);
     });
@@ -79,11 +84,23 @@ export class CodeSockets implements ByteStreamHost {
     const bound = this.nat.bindTcp(address, port, (events, from) => {
       const remote = { addr: from.addr, port: from.port };
       const half = new ByteHalf(host, remote, 'open', events);
-      this.soon(() => this.guarded(() => onConnection(new ByteStream(half, remote))));
+      this.soon(() =>
+        this.guarded(
+          () => onConnection(new ByteStream(half, remote)),
+          () => half.abandon(),
+        ),
+      );
       return half;
     });
     if (!bound) throw new HostBindError(`${at}: tcp port ${port} is taken`);
-    return { close: () => this.nat.unbindTcp(address, port) };
+    let closed = false;
+    return {
+      close: () => {
+        // The place may be somebody else's by now.
+        if (!closed) this.nat.unbindTcp(address, port);
+        closed = true;
+      },
+    };
   }
 
   /** Datagrams to `port` of `address`, one of the gateway's own. Throws a HostBindError. */
@@ -98,10 +115,22 @@ export class CodeSockets implements ByteStreamHost {
       return Drop.None;
     });
     if (!bound) throw new HostBindError(`udp port ${port} of the gateway is taken`);
+    let closed = false;
     return {
-      send: (data, to) => this.sendUdp(address, port, data, to),
-      close: () => this.udpPorts.unbind(address, port),
+      send: (data, to) => {
+        if (!closed) this.sendUdp(address, port, data, to);
+      },
+      close: () => {
+        if (!closed) this.udpPorts.unbind(address, port);
+        closed = true;
+      },
     };
+  }
+
+  /** Connections that are being made fail. Those that are made end with their flows. */
+  stop(): void {
+    for (const half of this.dialing) half.fail('failed');
+    this.dialing.clear();
   }
 
   /** The pad goes back. Call when every flow has ended. */
@@ -143,7 +172,10 @@ export class CodeSockets implements ByteStreamHost {
     this.later(() => {
       context.neighbours.find(to.addr.w3, context.turn.now, (neighbour) => {
         const out = neighbour === null ? undefined : context.ports.port(neighbour.ingress);
-        if (neighbour === null || out === undefined) return;
+        if (neighbour === null || out === undefined) {
+          context.drops.lose(Loss.ForwardUnreachable);
+          return;
+        }
         const mac = context.addresses.macOf(address);
         const route = new Route(out, mac, address, neighbour.mac, to.addr.w3);
         sendUdp(this.arena, context.output, context.drops, route, port, to.port, copy);
@@ -151,11 +183,16 @@ export class CodeSockets implements ByteStreamHost {
     });
   }
 
-  private guarded(call: () => void): void {
-    try {
-      call();
-    } catch (error) {
+  /** `onThrow` besides what hears of all throws. */
+  private guarded(call: () => unknown, onThrow: () => void = () => {}): void {
+    const threw = (error: unknown): void => {
+      onThrow();
       this.onThrow(error);
+    };
+    try {
+      onRejection(call(), threw);
+    } catch (error) {
+      threw(error);
     }
   }
 }

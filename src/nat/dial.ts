@@ -36,8 +36,11 @@ export class GuestDialer {
     this.flows = flows;
   }
 
-  /** Connects `stream`, open and unread, to a guest. Returns who hears its events; null: too many wait already. */
-  dial(ends: DialEnds, stream: HostStream): DialedClient | null {
+  /**
+   * Connects `stream`, open and unread, to a guest. Returns who hears its events; null: too many wait already. `onFound` is
+   * called when the guest is known, or known not to be there.
+   */
+  dial(ends: DialEnds, stream: HostStream, onFound: () => void = () => {}): DialedClient | null {
     const { context } = this;
     if (this.pending >= MAX_PENDING) {
       context.drops.lose(Loss.ForwardUnreachable);
@@ -47,6 +50,7 @@ export class GuestDialer {
     this.pending++;
     context.neighbours.find(ends.guestAddress, context.turn.now, (neighbour) => {
       this.pending--;
+      onFound();
       if (!client.closed) this.join(ends, client, neighbour);
     });
     return client;
@@ -74,6 +78,7 @@ export class GuestDialer {
     const flow = this.flows.openTcp(neighbour.ingress, this.key, { guest, remote, route }, now);
     client.flow = flow;
     flow.startForward(client.stream, now);
+    this.flows.announce(flow);
   }
 
   private refuse(client: DialedClient, why: HostError): void {

@@ -96,7 +96,7 @@ export class Flows {
   }
 
   /**
-   * A new flow under `key`, which is copied. The caller has asked mayOpenTcp(). `used`: where the connection that had the
+   * A new flow under `key`, which is copied. The caller has asked mayOpenTcp(), and calls announce(). `used`: where the connection that had the
    * same key a moment ago has ended.
    */
   openTcp(
@@ -117,11 +117,11 @@ export class Flows {
     this.tcp.set(key, flow);
     guest.tcp.add(flow);
     this.tcpOpened++;
-    this.opened(flow, guest);
+    guest.noteFlows();
     return flow;
   }
 
-  /** A new flow for the datagram in `p`; null where there is none to be had. */
+  /** A new flow for the datagram in `p`; null where there is none to be had. The caller calls announce(). */
   openUdp(p: Packet, key: Int32Array, from: number, to: number): UdpFlow | null {
     const { context } = this;
     const guest = this.guest(p.ingress);
@@ -137,8 +137,13 @@ export class Flows {
     this.udp.set(key, flow);
     guest.udp.add(flow);
     this.udpOpened++;
-    this.opened(flow, guest);
+    guest.noteFlows();
     return flow;
+  }
+
+  /** Tells of a new flow, once it has its socket: whoever hears of it may end it at once. */
+  announce(flow: Flow): void {
+    this.context.events.onOpen(flow);
   }
 
   /** A port for a forward towards a guest, when the client's own is in use: 49152..65535, RFC 6335 6. */
@@ -221,11 +226,6 @@ export class Flows {
 
   private guestOf(flow: Flow): Guest | undefined {
     return this.guests.get(flow.ingress);
-  }
-
-  private opened(flow: Flow, guest: Guest): void {
-    guest.noteFlows();
-    this.context.events.onOpen(flow);
   }
 
   private evictIdlest(guest: Guest): void {

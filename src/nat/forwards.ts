@@ -124,8 +124,11 @@ export class Forwards implements UdpForwards {
     };
     const socket = await this.context.host.bindUdp(settings.host, events);
     const forward: UdpForward = { settings, socket, clients, at: socket.at ?? settings.host };
-    if (this.closed) socket.close();
-    else this.udp.push(forward);
+    if (this.closed) {
+      socket.close();
+      throw new HostBindError(`${formatEndpoint(forward.at)}: the network is closed`);
+    }
+    this.udp.push(forward);
     return forward;
   }
 

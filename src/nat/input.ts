@@ -124,12 +124,20 @@ export class NatInput {
         context.icmp.unreachable(this.routeBack(p), refused ? Code.Port : Code.Prohibited, p, now);
         return refused ? Drop.UdpNoService : Drop.PolicyDenied;
       }
-      flow ??= this.flows.openUdp(p, this.key, from, to) ?? undefined;
+      flow ??= this.newUdp(p, from, to);
       if (flow === undefined) return Drop.NetworkClosed;
+      if (flow.isEnded) return Drop.PolicyDenied;
     }
     // A forward may get a client within the turn.
     if (this.udpForwards === null) this.datagram.remember(flow, p, from, to, context.turn.count);
     return flow.send(p.dst, to, off, len, now);
+  }
+
+  /** It has ended where whoever heard of it has ended it. */
+  private newUdp(p: Packet, from: number, to: number): UdpFlow | undefined {
+    const flow = this.flows.openUdp(p, this.key, from, to) ?? undefined;
+    if (flow !== undefined) this.flows.announce(flow);
+    return flow;
   }
 
   /** RFC 9293 3.6.1 (MAY-2), RFC 6191: a SYN beyond everything the old connection said opens a new one. */
@@ -172,6 +180,7 @@ export class NatInput {
       this.context.turn.spend(Work.HostSocket);
       flow.startConnecting(this.context.host.connectTcp(this.context.policy.toHost(p.dst, to), flow), now);
     }
+    this.flows.announce(flow);
     return Drop.None;
   }
 

@@ -68,7 +68,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
   private endSent = false;
   /** Our SYN to the guest is not answered yet: a reset now is a refusal. */
   private unanswered = false;
-  /** The host has reset: the guest hears of it when it has all that came before. */
+  /** The host has reset: the guest hears of it when it has all that came before, or takes nothing for DRAIN_LIMIT. */
   private resetDue = false;
   private tcbDone = false;
   private reason: FlowEnd = 'closed';
@@ -220,7 +220,9 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
   onSendSpace(): void {
     if (this.phase !== 'open') return;
     this.download.spaceFreed(this.streamClosed ? null : this.stream);
-    if (this.resetDue && this.download.isDelivered) this.abort('host-reset');
+    if (!this.resetDue) return;
+    if (this.download.isDelivered) this.abort('host-reset');
+    else this.startTimer(this.context.turn.now + DRAIN_LIMIT);
   }
 
   onClosed(reason: CloseReason): void {
@@ -279,7 +281,10 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
     if (this.phase === 'connecting') this.refuse(error ?? 'failed');
     else if (this.tcbDone || (this.download.finished && this.endSent)) this.settle();
     else if (this.download.isDelivered) this.abort('host-reset');
-    else this.resetDue = true;
+    else {
+      this.resetDue = true;
+      this.startTimer(this.context.turn.now + DRAIN_LIMIT);
+    }
   }
 
   // Guest to host
@@ -359,7 +364,8 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
     if (this.phase === 'connecting') {
       this.refuse('timed-out');
       this.stream?.reset();
-    } else this.finish(this.reason, true);
+    } else if (this.resetDue && !this.tcbDone) this.abort('host-reset');
+    else this.finish(this.reason, true);
   }
 
   /** TCP is done with the guest; the host may still have to take what came. */

@@ -53,12 +53,17 @@ export class CodeAccess {
     this.sockets = sockets;
   }
 
-  connectTcp(guest: string, { signal }: Waiting): Promise<ByteStream> {
+  /** Rejects with a ConfigError where `guest` is no place. */
+  async connectTcp(guest: string, { signal }: Waiting): Promise<ByteStream> {
     const to = parseGuest('connectTcp', guest, this.settings);
     return abortable(signal, (resolve, reject) => {
       const stream = this.sockets.connectTcp(to.addr.w3, to.port);
       stream.listen({
-        onOpen: () => resolve(stream),
+        onOpen: () => {
+          // What the guest says first waits for whoever gets the stream.
+          stream.listen(null);
+          resolve(stream);
+        },
         onClose: (error) => reject(new ConnectError(formatEndpoint(to), error ?? 'reset')),
       });
       return () => stream.reset();
@@ -99,7 +104,12 @@ export class CodeAccess {
 }
 
 function closedBy<T extends VirtualListener>(signal: Abortable | undefined, bound: T): T {
-  if (signal?.aborted === true) bound.close();
-  signal?.addEventListener('abort', () => bound.close(), { once: true });
-  return bound;
+  if (signal === undefined) return bound;
+  const close = (): void => {
+    signal.removeEventListener('abort', close);
+    bound.close();
+  };
+  if (signal.aborted) close();
+  else signal.addEventListener('abort', close);
+  return { ...bound, close };
 }

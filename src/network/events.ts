@@ -1,6 +1,7 @@
 // What happens in a network, for whoever embeds it. None of it happens for each packet.
 
 import { type Abortable, abortable } from '../base/abort.ts';
+import { onRejection } from '../base/rejection.ts';
 import type { FlowEnd } from '../nat/flow.ts';
 
 /** Name of an event to what its handlers get. Given, not lent: each may keep it. */
@@ -58,12 +59,14 @@ export interface ListenOptions {
 type AnyHandler = (event: never) => void;
 
 /**
- * Who listens. Handlers are called inside a turn, in the order in which they were added; one that is added or removed
+ * Who listens. Handlers are called where it happens, inside of a turn or not, in the order in which they were added; one that is added or removed
  * by another is heeded from the next event on. What a handler throws becomes an `error` event, and what a handler of
  * that throws is nobody's.
  */
 export class EventListeners {
   private readonly handlers = new Map<EventName, readonly AnyHandler[]>();
+  /** What ends each. */
+  private readonly offs = new Set<() => void>();
 
   /** Returns what ends it. */
   on<Name extends EventName>(
@@ -77,12 +80,14 @@ export class EventListeners {
     const mine: EventHandler<Name> = (event) => handler(event);
     const off = (): void => {
       signal?.removeEventListener('abort', off);
+      this.offs.delete(off);
       const left = this.of(name).filter((one) => one !== mine);
       if (left.length > 0) this.handlers.set(name, left);
       else this.handlers.delete(name);
     };
     this.handlers.set(name, [...this.of(name), mine as AnyHandler]);
     signal?.addEventListener('abort', off);
+    this.offs.add(off);
     return off;
   }
 
@@ -97,6 +102,11 @@ export class EventListeners {
     });
   }
 
+  /** Nobody listens any more. */
+  clear(): void {
+    for (const off of this.offs) off();
+  }
+
   /** Does anybody listen? Ask where an event costs something to make. */
   has(name: EventName): boolean {
     return this.handlers.has(name);
@@ -104,10 +114,13 @@ export class EventListeners {
 
   emit<Name extends EventName>(name: Name, event: NetworkEvents[Name]): void {
     for (const handler of this.of(name) as readonly EventHandler<Name>[]) {
-      try {
-        handler(event);
-      } catch (error) {
+      const onThrow = (error: unknown): void => {
         if (name !== 'error') this.emit('error', thrownBy(`the handler of ${name}`, error));
+      };
+      try {
+        onRejection(handler(event), onThrow);
+      } catch (error) {
+        onThrow(error);
       }
     }
   }

@@ -18,6 +18,7 @@ export class ForwardList {
   private readonly settings: Settings;
   private readonly forwards: Forwards;
   private readonly nat: NatInput;
+  private opening: Promise<readonly Forward[]> | null = null;
   private readonly shown = new WeakMap<BoundForward, Forward>();
 
   constructor(settings: Settings, forwards: Forwards, nat: NatInput) {
@@ -46,14 +47,20 @@ export class ForwardList {
     return this.forwards.list().map((bound) => this.show(bound));
   }
 
-  /** Those of the configuration, in its order. Rejects with the first error; then none is bound. */
-  async openAll(): Promise<readonly Forward[]> {
+  /** Those of the configuration, in its order, once. Rejects with the first error; then none of them is bound. */
+  openAll(): Promise<readonly Forward[]> {
+    this.opening ??= this.openEach();
+    return this.opening;
+  }
+
+  private async openEach(): Promise<readonly Forward[]> {
     const opened: Forward[] = [];
     try {
       for (const forward of this.settings.forwards) opened.push(await this.open(forward));
       return opened;
     } catch (error) {
-      for (const bound of this.forwards.list()) this.forwards.remove(bound);
+      for (const forward of opened) this.remove(forward);
+      this.opening = null;
       throw error;
     }
   }

@@ -154,7 +154,7 @@ export class Network {
 
   /**
    * Binds the forwards of the configuration, and resolves to them in its order. Rejects with one HostBindError that names
-   * the first that failed; then none is bound.
+   * the first that failed; then none of them is bound. Called again, the same: they are bound once.
    */
   start(): Promise<readonly Forward[]> {
     return this.forward.openAll();
@@ -291,6 +291,7 @@ export class Network {
     while (this.turn.isRunning) await new Promise<void>((resolve) => this.clock.soon(resolve));
     this.turn.run(() => {
       this.forwards.close();
+      this.sockets.stop();
       this.nat.flows.close();
       for (const service of this.services) service.stop();
     });
@@ -300,6 +301,7 @@ export class Network {
     this.reassembly.clear();
     this.neighbours.clear();
     this.timers.clear();
+    this.listeners.clear();
   }
 
   /** null, or why `link` cannot be attached. */
@@ -321,8 +323,8 @@ export class Network {
 
   private portLost(port: FramePort, why: Loss, length: number): void {
     this.drops.lose(why);
-    if (why !== Loss.PortFrameTooLong || this.drops.lost(why) > 1) return;
-    const { name, maxFrame } = port;
+    const { name, maxFrame, tooLong } = port;
+    if (why !== Loss.PortFrameTooLong || tooLong > 1) return;
     const message = `${name}: a frame of ${length} bytes is lost, its port takes ${maxFrame}: raise mtu or maxFrame`;
     this.listeners.emit('error', { message });
   }

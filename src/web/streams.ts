@@ -1,12 +1,13 @@
 // A connection of code on the virtual network as Web Streams, which a browser and Node have both.
 
+import type { Abortable } from '../base/abort.ts';
 import type { ByteStream } from '../host/byte-stream.ts';
 
 /** A connection as Web Streams. */
 export interface StreamPair {
   /** What the guest sends; ends with its FIN, errors when the connection does. Chunks are the reader's own. */
   readonly readable: ReadableStream<Uint8Array>;
-  /** What is sent to the guest; close() is a FIN, abort() a reset. Chunks are copied before write() resolves. */
+  /** What is sent to the guest; close() is a FIN, abort() a reset, as cancel() of the other is. Chunks are copied by write(). */
   readonly writable: WritableStream<Uint8Array>;
   /** Resolves when both sides have ended in order; rejects with the reason when not. */
   readonly closed: Promise<void>;
@@ -25,9 +26,10 @@ class Bridge implements StreamPair {
   readonly closed: Promise<void>;
   private reader: ReadableStreamDefaultController<Uint8Array> | null = null;
   private writer: WritableStreamDefaultController | null = null;
-  private drained: (() => void) | null = null;
+  /** Of the write that waits for the engine. */
+  private pending: { resolve(): void; reject(reason: unknown): void } | null = null;
   private readonly stream: ByteStream;
-  private settle: { resolve(): void; reject(error: Error): void } = { resolve() {}, reject() {} };
+  private settle: { resolve(): void; reject(reason: unknown): void } = { resolve() {}, reject() {} };
 
   constructor(stream: ByteStream) {
     this.stream = stream;
@@ -42,15 +44,23 @@ class Bridge implements StreamPair {
         this.reader = controller;
       },
       pull: () => stream.resume(),
-      cancel: () => stream.reset(),
+      cancel: (reason) => {
+        this.reader = null;
+        this.fail(reason);
+      },
     });
     this.writable = new WritableStream<Uint8Array>({
       start: (controller) => {
         this.writer = controller;
+        const { signal } = controller as WritableStreamDefaultController & { readonly signal: Abortable };
+        // The sink's abort() would wait for the write that the guest does not take.
+        signal.addEventListener('abort', () => {
+          this.writer = null;
+          this.fail(signal.reason);
+        });
       },
       write: (chunk) => this.write(chunk),
       close: () => stream.end(),
-      abort: () => stream.reset(),
     });
   }
 
@@ -59,9 +69,21 @@ class Bridge implements StreamPair {
     if ((this.reader?.desiredSize ?? 0) <= 0) this.stream.pause();
   }
 
+  /** The user has had enough of either stream: a reset, and the other one ends with the same reason. */
+  private fail(reason: unknown): void {
+    this.reader?.error(reason);
+    this.writer?.error(reason);
+    this.reader = null;
+    this.writer = null;
+    this.pending?.reject(reason);
+    this.pending = null;
+    this.settle.reject(reason);
+    this.stream.reset();
+  }
+
   onDrain(): void {
-    this.drained?.();
-    this.drained = null;
+    this.pending?.resolve();
+    this.pending = null;
   }
 
   onEnd(): void {
@@ -70,13 +92,15 @@ class Bridge implements StreamPair {
   }
 
   onClose(error: string | null): void {
-    this.onDrain();
     if (error === null) {
+      this.onDrain();
       this.settle.resolve();
       this.onEnd();
       return;
     }
     const failure = new Error(`the connection has ended: ${error}`);
+    this.pending?.reject(failure);
+    this.pending = null;
     this.reader?.error(failure);
     this.writer?.error(failure);
     this.reader = null;
@@ -86,8 +110,8 @@ class Bridge implements StreamPair {
 
   private write(chunk: Uint8Array): Promise<void> | undefined {
     if (this.stream.write(chunk)) return undefined;
-    return new Promise((resolve) => {
-      this.drained = resolve;
+    return new Promise((resolve, reject) => {
+      this.pending = { resolve, reject };
     });
   }
 }

@@ -45,6 +45,11 @@ describe('an IPv4 address in the form of an IPv6 one is the IPv4 address', () =>
     ['compatible, RFC 4291 2.5.5.1', '::10.0.0.1', '::9.0.0.1'],
     ['6to4, RFC 3056', '2002:a00:1::1', '2002:900:1::1'],
     ['NAT64, RFC 6052', '64:ff9b::10.0.0.1', '64:ff9b::9.0.0.1'],
+    ["a network's own NAT64, RFC 8215", '64:ff9b:1:2::10.0.0.1', '64:ff9b:2::10.0.0.1'],
+    ['Teredo, RFC 4380', '2001:0:1:1:0:0:f5ff:fffe', '2001:0:a00:1:0:0:f6ff:fffe'],
+    ['ISATAP, RFC 5214', '2001:db8::5efe:10.0.0.1', '2001:db8::5eff:10.0.0.1'],
+    ['ISATAP with a global address', '2001:db8::200:5efe:10.0.0.1', '2001:db8::300:5efe:10.0.0.1'],
+    ['translated, RFC 2765', '::ffff:0:10.0.0.1', '::fffe:0:10.0.0.1'],
     ['a metadata service by NAT64', '64:ff9b::169.254.169.254', '64:ff9b::169.254.169.253'],
     ['6to4 with bits set behind', '2002:c0a8:101:ffff:ffff:ffff:ffff:ffff', '2002:c0a9:101::'],
   ])('%s', (_, denied, free) => {
@@ -59,7 +64,11 @@ describe('an IPv4 address in the form of an IPv6 one is the IPv4 address', () =>
 
 describe('sets by name', () => {
   test.each([
-    ['private', ['10.9.8.7', '172.20.0.1', '192.168.1.1', 'fd00::1', 'fc00::1'], ['8.8.8.8', '100.64.0.1']],
+    [
+      'private',
+      ['10.9.8.7', '172.20.0.1', '192.168.1.1', 'fd00::1', 'fc00::1', 'fec0::1'],
+      ['8.8.8.8', '100.64.0.1'],
+    ],
     ['cgnat', ['100.64.0.0', '100.127.255.255'], ['100.63.255.255', '100.128.0.0']],
     ['link-local', ['169.254.1.1', 'fe80::1', 'febf::1'], ['169.255.0.1', 'fec0::1']],
     ['metadata', ['169.254.169.254', '168.63.129.16', '100.100.100.200', '192.0.0.192'], ['169.254.169.253']],

@@ -311,13 +311,16 @@ describe('to the guest', () => {
   test('a card that is down, and a frame too long for it, lose frames: counted, and nothing waits behind', () => {
     const emulator = new FakeNe2k();
     emulator.card.cr = 1;
-    const { links, send } = bench(emulator);
+    const { links, send, errors } = bench(emulator);
     send(full(1));
     emulator.card.cr = 2;
-    send(pattern(2, 1600));
+    for (const seed of [2, 3]) send(pattern(seed, 1600));
     send(full(3));
     expect(sameFrames(emulator.got, [full(3)])).toBe(true);
-    expect(links[0]!.losses).toEqual({ whileDown: 1, refused: 1, fromGuest: 0 });
+    expect(links[0]!.losses).toEqual({ whileDown: 1, refused: 2, fromGuest: 0 });
+    expect(errors).toEqual([
+      "attachV86: a frame of 1600 bytes, and the card takes 1514: lower the network's mtu",
+    ]);
   });
 
   test('a queue of virtio that is not set up is not touched', () => {

@@ -31,6 +31,53 @@ function link(network: Network, name = 'port0') {
   return network.stats().links.find((one) => one.name === name)!;
 }
 
+describe('what a bad emulator does', () => {
+  test('ready() from inside the toGuest that takes nothing: it is called again, a turn later', () => {
+    let calls = 0;
+    const { clock, port, network } = bench({
+      toGuest: () => {
+        calls++;
+        port.ready();
+        return calls > 2;
+      },
+    });
+    port.fromGuest(QUESTION);
+    clock.advance(10);
+    expect(calls).toBe(3);
+    expect(link(network)).toMatchObject({ framesOut: 1 });
+  });
+
+  test('an async toGuest that rejects is an error event', async () => {
+    const { clock, port, errors, network } = bench({
+      toGuest: async () => {
+        throw new Error('late');
+      },
+    });
+    port.fromGuest(QUESTION);
+    clock.advance(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(errors).toEqual(['port0: toGuest threw: late']);
+    expect(link(network)).toMatchObject({ framesOut: 1 });
+  });
+
+  test('a frame too long is told of once for each port', () => {
+    const { network, port, errors } = bench();
+    const other = network.attachPort({ toGuest: () => {}, name: 'other' });
+    for (const each of [port, other, port]) each.fromGuest(new Uint8Array(2000));
+    const told = (name: string) =>
+      `${name}: a frame of 2000 bytes is lost, its port takes 1514: raise mtu or maxFrame`;
+    expect(errors).toEqual([told('port0'), told('other')]);
+  });
+
+  test('a port that was closed is not attached again', async () => {
+    const { network, port } = bench();
+    await network.detach(port);
+    const { used } = network.arena;
+    expect(() => network.attach(port)).toThrow('link port0: is closed');
+    expect(network.arena.used).toBe(used);
+  });
+});
+
 describe('what is lent', () => {
   test('a frame from the guest is copied before fromGuest returns', () => {
     const { clock, port, frames } = bench();

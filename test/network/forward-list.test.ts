@@ -30,6 +30,23 @@ describe('forwards of a running network', () => {
     expect(bench.host.listeners.map(({ closed }) => closed)).toEqual([true]);
   });
 
+  test('start() again is the same; where it fails, what add() has bound stays', async () => {
+    const bench = new NetworkBench({ forwards: [SSH] });
+    await bench.boot();
+    const first = await bench.network.start();
+    expect(await bench.network.start()).toBe(first);
+    expect(bench.network.forward.list()).toEqual(first);
+    expect(bench.host.listeners).toHaveLength(1);
+
+    const taken = new NetworkBench({ forwards: [SSH] });
+    const added = await taken.network.forward.add(DNS);
+    taken.host.bindError = 'tcp 2222 is taken';
+    await expect(taken.network.start()).rejects.toThrow('2222');
+    expect(taken.network.forward.list()).toEqual([added]);
+    taken.host.bindError = null;
+    expect(await taken.network.start()).toHaveLength(1);
+  });
+
   test('UDP: answers go out by the forward while it is there', async () => {
     const bench = new NetworkBench();
     const guest = await bench.boot();

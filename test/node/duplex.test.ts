@@ -37,6 +37,7 @@ async function connected(made: Network) {
   await guest.boot();
   guest.listenTcp(7, () => {
     const waiting: Uint8Array[] = [];
+    let ended = false;
     return {
       onReadable: (socket) => {
         const chunk = new Uint8Array(socket.readable);
@@ -45,9 +46,12 @@ async function connected(made: Network) {
         flush(socket);
       },
       onWritable: (socket) => flush(socket),
-      onEnd: (socket) => flush(socket, true),
+      onEnd: (socket) => {
+        ended = true;
+        flush(socket);
+      },
     };
-    function flush(socket: { write(data: Uint8Array): number; end(): void }, end = false): void {
+    function flush(socket: { write(data: Uint8Array): number; end(): void }): void {
       while (waiting[0] !== undefined) {
         const taken = socket.write(waiting[0]);
         if (taken < waiting[0].length) {
@@ -56,7 +60,7 @@ async function connected(made: Network) {
         }
         waiting.shift();
       }
-      if (end) socket.end();
+      if (ended) socket.end();
     }
   });
   return { guest, stream: await made.connectTcp('7') };
@@ -144,5 +148,70 @@ describe('Web Streams, on the clock and randomness of a browser', () => {
       guest.connectTcp(to('192.0.2.1', 80), { onClose: (_socket, why) => resolve(why) });
     });
     expect(await reason).toBe('unreachable');
+  });
+});
+
+describe('a guest that takes nothing, and then resets', () => {
+  /** Code connected to a server in the guest that does not read; `reset` is the guest's. */
+  async function stuck() {
+    const { guest } = await connected(createNodeNetwork());
+    const accepted = new Promise<{ reset(): void }>((resolve) => {
+      guest.listenTcp(9, (socket) => {
+        resolve(socket);
+        return {};
+      });
+    });
+    return { stream: await current().connectTcp('9'), reset: async () => (await accepted).reset() };
+  }
+
+  test('a Duplex: the write under way is told, as is that of one that is destroyed', async () => {
+    const { stream, reset } = await stuck();
+    const duplex = duplexOf(stream);
+    const failed = once(duplex, 'error');
+    const written = new Promise((resolve) => duplex.write(new Uint8Array(4 * MIB), resolve));
+    await reset();
+    expect(await written).toMatchObject({ message: 'the connection has ended: reset' });
+    await failed;
+    const other = duplexOf(await current().connectTcp('9'));
+    const writtenToo = new Promise((resolve) => other.write(new Uint8Array(4 * MIB), resolve));
+    other.destroy();
+    expect(await writtenToo).toMatchObject({ message: 'the connection was destroyed' });
+  });
+
+  test('Web Streams: abort() ends the write under way, and the other stream', async () => {
+    const { stream } = await stuck();
+    const { readable, writable, closed } = web.webStreams(stream);
+    const writer = writable.getWriter();
+    const reading = readable.getReader().read();
+    const enough = new Error('enough');
+    for (const each of [writer.closed, writer.ready, reading, closed]) each.catch(() => {});
+    const writing = writer.write(new Uint8Array(4 * MIB));
+    await writer.abort(enough);
+    await Promise.allSettled([writing]);
+    await expect(reading).rejects.toBe(enough);
+    await expect(closed).rejects.toBe(enough);
+  });
+
+  test('Web Streams: after cancel() nothing is written either, and nothing goes wrong', async () => {
+    const { stream } = await connected(createNodeNetwork());
+    const errors: string[] = [];
+    current().on('error', ({ message }) => void errors.push(message));
+    const { readable, writable } = web.webStreams(stream);
+    const writer = writable.getWriter();
+    writer.closed.catch(() => {});
+    await writer.write(new Uint8Array(1000));
+    const enough = new Error('enough');
+    await readable.cancel(enough);
+    await expect(writer.write(new Uint8Array(1))).rejects.toBe(enough);
+    expect(errors).toEqual([]);
+  });
+
+  test('a Duplex that nobody reads ends with the guest', async () => {
+    const { guest } = await connected(createNodeNetwork());
+    const ended = new Promise<void>((resolve) => {
+      current().listenTcp('80', (stream) => void duplexOf(stream).on('close', resolve).end('hello'));
+    });
+    const socket = guest.connectTcp(to('10.0.2.2', 80), { onEnd: () => socket.end() });
+    await ended;
   });
 });
