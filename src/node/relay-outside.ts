@@ -10,18 +10,23 @@ import type { OutsideDatagrams, OutsideEvents, OutsideStream, RelayOutside } fro
 import { type DescriptorBudget, processDescriptors } from './descriptors.ts';
 import { toHostError } from './host-errors.ts';
 
+/** Names that are looked up at the same time, for all clients: in the few threads that Node has for it and for files. */
+const MAX_LOOKUPS = 256;
 /** Bytes that the kernel may not have taken yet before a datagram is lost. */
 const SEND_QUEUE_LIMIT = 262_144;
 
 export class NodeOutside implements RelayOutside {
   private readonly budget: DescriptorBudget;
+  private lookups = 0;
 
   constructor(budget: DescriptorBudget = processDescriptors) {
     this.budget = budget;
   }
 
   async resolve(name: string): Promise<readonly IpAddr[]> {
-    const found = await lookup(name, { all: true });
+    if (this.lookups >= MAX_LOOKUPS) throw new Error('too many names at once');
+    this.lookups++;
+    const found = await lookup(name, { all: true }).finally(() => this.lookups--);
     return found.flatMap(({ address }) => parseIp(address.split('%', 1)[0]!) ?? []);
   }
 

@@ -11,7 +11,7 @@ export type Judge = (addr: IpAddr, port: number, proto: 'tcp' | 'udp') => boolea
 export interface RelayLimits {
   /** Streams of one client, those included that still say their last to the host. */
   readonly streams: number;
-  /** Of these, ones that wait for a name or a connection. */
+  /** Of these, ones that wait for a name or a connection; and names that are being looked up. */
   readonly pending: number;
   /** Packets of one stream that the client may send ahead. A stream that has twice as many waiting is closed. */
   readonly packets: number;

@@ -34,6 +34,8 @@ export class RelaySession implements MessageEvents, StreamOwner {
   /** Ones that the client has done with, and we have not. */
   private readonly draining = new Set<SessionStream>();
   private pending = 0;
+  /** Names that are being looked up, also for streams that have ended since. */
+  private lookups = 0;
   private waiting = 0;
   private mayUdp: boolean;
   private isFull = false;
@@ -116,6 +118,10 @@ export class RelaySession implements MessageEvents, StreamOwner {
     this.env.counters.overruns++;
     const all = [...this.streams.values(), ...this.draining];
     all.reduce((most, one) => (one.waiting > most.waiting ? one : most)).fail(CloseReason.Throttled);
+  }
+
+  looking(by: 1 | -1): void {
+    this.lookups += by;
   }
 
   settled(): void {
@@ -242,7 +248,10 @@ export class RelaySession implements MessageEvents, StreamOwner {
     if (target === null || (target.kind === 'udp' && !this.mayUdp)) {
       counters.invalid++;
       this.say(wisp.close(id, target === null ? CloseReason.InvalidInfo : CloseReason.Blocked));
-    } else if (this.openStreams >= rules.limits.streams || this.pending >= rules.limits.pending) {
+    } else if (
+      this.openStreams >= rules.limits.streams ||
+      Math.max(this.pending, this.lookups) >= rules.limits.pending
+    ) {
       counters.throttled++;
       this.say(wisp.close(id, CloseReason.Throttled));
     } else {

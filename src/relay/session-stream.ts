@@ -34,6 +34,8 @@ export interface StreamOwner {
   say(packet: Uint8Array): void;
   /** So many more bytes wait for the host, or less. It may end a stream, this one too. */
   addWaiting(bytes: number): void;
+  /** A lookup has begun, or is over: it goes on when its stream has ended. */
+  looking(by: 1 | -1): void;
   /** Waits for nothing any more. Called once. */
   settled(): void;
   /** No packet is for it any more: its id is free. */
@@ -63,10 +65,12 @@ export abstract class SessionStream implements OutsideEvents {
     const literal = parseIp(this.target.hostname);
     if (literal !== null) this.found([literal]);
     else {
-      outside.resolve(this.target.hostname).then(
-        (addrs) => this.found(addrs),
-        () => this.found([]),
-      );
+      const found = (addrs: readonly IpAddr[]): void => {
+        this.owner.looking(-1);
+        this.found(addrs);
+      };
+      this.owner.looking(1);
+      outside.resolve(this.target.hostname).then(found, () => found([]));
     }
   }
 

@@ -115,6 +115,19 @@ test('where one address fails the next is tried, and the last failure is told', 
   expect(bench.outside.tcp[2]!.calls).toEqual(['reset']);
 });
 
+test('names that are being looked up count until they have been, whoever has gone meanwhile', async () => {
+  const bench = SessionBench.greeted([], { limits: { pending: 2 } });
+  for (const id of [1, 2, 3]) {
+    bench.connects(id, `${id}.example`);
+    bench.says(wisp.close(id, wisp.CloseReason.Voluntary));
+  }
+  expect(bench.outside.lookups).toEqual(['1.example', '2.example']);
+  await bench.settles();
+  bench.connects(4, '4.example');
+  expect(bench.outside.lookups).toHaveLength(3);
+  expect(bench.counters.throttled).toBe(1);
+});
+
 test('half of the buffer is granted each time that half of it is empty', () => {
   const bench = SessionBench.greeted([OPEN], { limits: { packets: 8 } });
   bench.connects(1, '192.0.2.1');
