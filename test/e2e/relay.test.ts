@@ -250,14 +250,8 @@ describeWithProgram('usernet relay', () => {
     const { code } = await run.stop('SIGTERM', 10_000);
     expect(code).toBe(0);
     const stats = JSON.parse(run.stdout);
-    expect(stats).toMatchObject({
-      clients: 1,
-      version2: 1,
-      streams: 2,
-      openStreams: 0,
-      bytesToClient: LENGTH,
-    });
-    expect(stats.bytesToHost).toBe(LENGTH);
+    expect(stats).toMatchObject({ clients: 1, version2: 1, streams: 2, openStreams: 0, bytesToHost: LENGTH });
+    // The file, and as much of the other server's thanks as came before the end.
     expect(stats.bytesToClient).toBeGreaterThanOrEqual(LENGTH);
   });
 });

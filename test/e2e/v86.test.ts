@@ -27,7 +27,7 @@ const RATIO = 0.6;
 /** Or so much of the time is v86's own. */
 const BUSY = 0.75;
 /** v86 compiles the guest's code while it runs: the first transfers are several times slower. */
-const WARM_UPS = 3;
+const WARM_UPS = 2;
 
 interface Transfer {
   readonly rate: number;
