@@ -14,8 +14,11 @@ export interface AddrRange {
 
 /** Sets of ranges that have a name. */
 export const NAMED_RANGES = {
-  /** RFC 1918, RFC 4193; and the site-local addresses that came before the latter, RFC 3879. */
-  private: ranges('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7', 'fec0::/10'),
+  /** RFC 1918, RFC 4193, the site-local addresses that came before those, RFC 3879; and what else RFC 6890 keeps at home. */
+  private: ranges(
+    ...['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7', 'fec0::/10'],
+    ...['192.0.0.0/24', '198.18.0.0/15', '100::/64'],
+  ),
   /** RFC 6598. */
   cgnat: ranges('100.64.0.0/10'),
   /** RFC 3927, RFC 4291 2.5.6. */

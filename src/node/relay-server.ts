@@ -23,9 +23,10 @@ import { hintOf, Refusals } from './websocket-refusals.ts';
 import { bracketed, checkDeny, DENIED_TO_PAGES } from './websocket-spec.ts';
 
 const DEFAULT_CLIENTS = 64;
-/** Connections that are no WebSocket yet. */
+/** Connections that are no WebSocket yet, and as many that have not shown their password. */
 const MAX_HANDSHAKES = 64;
 const HANDSHAKE_MS = 10_000;
+const CHECK_MS = 1000;
 const KEEPALIVE_MS = 30_000;
 /** A packet of 128 KiB and its header: more than clients send, and bounded. */
 const MAX_MESSAGE = 131_072 + 5;
@@ -128,8 +129,12 @@ class RelayServer implements Relay {
       rules: { judge, udp, credentials, limits: { ...DEFAULT_LIMITS, ...limits } },
     };
     this.upgrader = upgraderFor({ maxPayload: MAX_MESSAGE }, SUBPROTOCOL);
-    this.server = createServer({ noDelay: true, headersTimeout: HANDSHAKE_MS, requestTimeout: HANDSHAKE_MS });
-    this.server.maxConnections = this.mostClients + MAX_HANDSHAKES;
+    this.server = createServer({
+      ...{ noDelay: true, headersTimeout: HANDSHAKE_MS, requestTimeout: HANDSHAKE_MS },
+      connectionsCheckingInterval: CHECK_MS,
+    });
+    this.server.maxConnections = this.mostClients + 2 * MAX_HANDSHAKES;
+    this.server.on('drop', () => this.refusals.count('too many connections'));
     this.server.on('request', ({ socket }) => this.refuse(socket, 426, 'this is for WebSockets only'));
     this.server.on('upgrade', (request, socket, head) => this.upgrade(request, socket, head));
     this.server.on('clientError', (_, socket) => this.refuse(socket, 400, 'what came is not HTTP'));
@@ -182,9 +187,16 @@ class RelayServer implements Relay {
   private upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const refusal = refusalOf(request, this.rules);
     if (refusal !== null) this.refuse(socket, refusal.status, refusal.reason, hintOf(request));
-    else if (this.closing !== null || this.sessions.size >= this.mostClients)
-      this.refuse(socket, 503, 'it takes no more clients');
+    else if (this.closing !== null || !this.hasRoom()) this.refuse(socket, 503, 'it takes no more clients');
     else this.upgrader.handleUpgrade(request, socket, head, (ws) => this.accept(ws, request));
+  }
+
+  /** Who has not shown a password yet takes no client's place: of these the first goes where there are too many. */
+  private hasRoom(): boolean {
+    const greeting = [...this.sessions.keys()].filter(({ version }) => version === 0);
+    if (this.sessions.size - greeting.length >= this.mostClients) return false;
+    if (greeting.length >= MAX_HANDSHAKES) greeting[0]!.close(1013, 'too many have not said who they are');
+    return true;
   }
 
   private accept(ws: WebSocket, request: IncomingMessage): void {

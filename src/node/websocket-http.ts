@@ -6,7 +6,10 @@ import type { Duplex } from 'node:stream';
 import { type ServerOptions, WebSocketServer } from 'ws';
 
 /** How long a client may take to answer that the connection is being closed. */
-const CLOSE_MS = 1000;
+export const CLOSE_MS = 1000;
+/** Of a message: each of them keeps the whole of what the socket has read with it. */
+const MAX_FRAGMENTS = 16;
+const MAX_CHUNKS = 1024;
 
 /** Binds `server`; resolves to the port. Rejects with one line that begins with `title`. */
 export function listenAt(server: Server, host: string, port: number, title: string): Promise<number> {
@@ -29,6 +32,7 @@ export function upgraderFor(
 ): WebSocketServer {
   const options = {
     ...{ noServer: true, clientTracking: false, perMessageDeflate: false, ...messages },
+    ...{ maxFragments: MAX_FRAGMENTS, maxBufferedChunks: MAX_CHUNKS },
     handleProtocols: (asked: Set<string>) => (asked.has(protocol) ? protocol : false),
     closeTimeout: CLOSE_MS,
   } as const;
@@ -37,6 +41,8 @@ export function upgraderFor(
 
 /** Answers with `status` and a line that says why, and ends the connection. */
 export function answerRefusal(socket: Duplex, status: number, reason: string): void {
+  // Requests in one go are refused as one.
+  if (socket.writableEnded) return;
   socket.on('error', () => socket.destroy());
   if (!socket.writable) {
     socket.destroy();

@@ -31,9 +31,13 @@ export class Refusals {
     const now = performance.now();
     if (now - at.toldAt < TELL_EACH_MS) return;
     const who = at.untold === 1 ? 'a connection was' : `${at.untold} connections were`;
-    this.tell(`${who} turned away: ${key}${hint === '' ? '' : ` (${hint})`}`);
     at.untold = 0;
     at.toldAt = now;
+    try {
+      this.tell(`${who} turned away: ${key}${hint === '' ? '' : ` (${hint})`}`);
+    } catch {
+      // The embedder's: what it throws is nobody's.
+    }
   }
 
   counts(): Record<string, number> {

@@ -71,6 +71,7 @@ export class DnsOverTcp implements Conversation {
   }
 
   onLost(): void {
+    this.owner.forget(this.id);
     this.finish(null);
   }
 

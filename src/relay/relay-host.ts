@@ -96,6 +96,8 @@ export class RelayHost implements HostNetwork, LinkEvents, StreamHome, Datagrams
   private padAt = -1;
   private readonly account = new Account();
   private readonly conversations = new Map<number, Conversation>();
+  /** Those that wait to begin until the relay takes packets again: what ends meanwhile costs it nothing. */
+  private readonly unlaunched = new Set<number>();
   private readonly streams = new Set<RelayStream>();
   private readonly sockets = new Set<RelayDatagrams>();
   private lastId = 0;
@@ -171,6 +173,7 @@ export class RelayHost implements HostNetwork, LinkEvents, StreamHome, Datagrams
   // LinkEvents
 
   onReady(): void {
+    this.unlaunched.clear();
     for (const conversation of [...this.conversations.values()]) conversation.connect();
     this.options.onState?.('ready', '');
   }
@@ -180,6 +183,8 @@ export class RelayHost implements HostNetwork, LinkEvents, StreamHome, Datagrams
   }
 
   onDrain(): void {
+    for (const id of this.unlaunched) this.conversations.get(id)?.connect();
+    this.unlaunched.clear();
     for (const conversation of [...this.conversations.values()]) conversation.onDrain();
   }
 
@@ -216,12 +221,14 @@ export class RelayHost implements HostNetwork, LinkEvents, StreamHome, Datagrams
   launch(id: number): void {
     const { link } = this;
     const who = this.conversations.get(id);
-    if (link.state === 'ready') who?.connect();
+    if (link.state === 'ready' && link.canSend) who?.connect();
+    else if (link.state === 'ready') this.unlaunched.add(id);
     else if (link.state !== 'dialling')
       who?.onLost(link.state === 'refused' ? 'not-permitted' : 'net-unreachable');
   }
 
   forget(id: number): void {
+    this.unlaunched.delete(id);
     this.conversations.delete(id);
   }
 
@@ -238,11 +245,15 @@ export class RelayHost implements HostNetwork, LinkEvents, StreamHome, Datagrams
     return this.nameServers.some((one) => sameEndpoint(one, at));
   }
 
+  overflowed(stream: RelayStream): void {
+    this.overflows++;
+    stream.overflow();
+  }
+
   addArrived(bytes: number): void {
     this.arrivedBytes += bytes;
     if (bytes <= 0 || this.arrivedBytes <= this.bufferBytes) return;
-    this.overflows++;
-    [...this.streams].reduce((most, one) => (one.arrived > most.arrived ? one : most)).overflow();
+    this.overflowed([...this.streams].reduce((most, one) => (one.arrived > most.arrived ? one : most)));
   }
 
   private route(v: DataView, bytes: Uint8Array): void {

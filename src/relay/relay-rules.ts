@@ -4,7 +4,7 @@ import type { IpAddr } from '../base/addr.ts';
 import type { Ms } from '../base/clock.ts';
 import type { Credentials } from './credentials.ts';
 
-/** May a stream go there? Asked of each address that a name has, before the one that is connected to. */
+/** May a stream go there? Asked of each address that a name has, before the one that is connected to. A throw is a no. */
 export type Judge = (addr: IpAddr, port: number, proto: 'tcp' | 'udp') => boolean;
 
 /** How much a client of a relay may have at a time. */

@@ -8,6 +8,7 @@
 // sent, because nothing is read from hosts while it takes nothing, and answers to it that pile up all the same end it.
 
 import { Timer } from '../base/timers.ts';
+import { TokenBucket } from '../base/token-bucket.ts';
 import { viewOf } from '../wire/bytes.ts';
 import { saysCredentials } from './credentials.ts';
 import { duplexCredit, duplexOffer } from './duplex.ts';
@@ -20,6 +21,11 @@ import { CloseReason, ExtensionId, PacketType } from './wisp.ts';
 
 /** Bytes that wait to be sent with which a client is given up: it makes us answer and takes no answers. */
 const STUCK = 16 * SEND_HIGH;
+/** What a packet that waits costs besides its bytes. */
+const PACKET_COST = 512;
+/** Streams that a client may ask for, a second and at once. */
+const CONNECTS_PER_SECOND = 256;
+const CONNECT_BURST = 1024;
 const NO_PAYLOAD = new Uint8Array(0);
 
 export class RelaySession implements MessageEvents, StreamOwner {
@@ -38,6 +44,9 @@ export class RelaySession implements MessageEvents, StreamOwner {
   private lookups = 0;
   private waiting = 0;
   private mayUdp: boolean;
+  /** Packets since nothing waited to be sent: so many may wait. */
+  private unsent = 0;
+  private readonly connects: TokenBucket;
   private isFull = false;
   private ended = false;
   private readonly timer = new Timer(() => this.onSilence());
@@ -48,6 +57,7 @@ export class RelaySession implements MessageEvents, StreamOwner {
     this.env = env;
     this.onOver = onOver;
     this.mayUdp = env.rules.udp;
+    this.connects = new TokenBucket(CONNECTS_PER_SECOND, CONNECT_BURST, env.timers.clock.now());
     env.counters.clients++;
     socket.listen(this);
     if (socket.protocol === wisp.SUBPROTOCOL || env.rules.credentials !== null) this.introduce();
@@ -83,6 +93,7 @@ export class RelaySession implements MessageEvents, StreamOwner {
   }
 
   onDrain(): void {
+    this.unsent = 0;
     this.isFull = false;
     for (const stream of [...this.streams.values()]) stream.clientDrained();
   }
@@ -102,7 +113,8 @@ export class RelaySession implements MessageEvents, StreamOwner {
     if (this.ended) return;
     this.socket.send(packet);
     const { bufferedAmount } = this.socket;
-    if (bufferedAmount > STUCK) {
+    this.unsent = bufferedAmount === 0 ? 0 : this.unsent + 1;
+    if (bufferedAmount + PACKET_COST * this.unsent > STUCK) {
       this.env.counters.stuck++;
       this.close(1008, 'takes nothing of what it is sent');
     } else if (bufferedAmount > SEND_HIGH && !this.isFull) {
@@ -129,7 +141,10 @@ export class RelaySession implements MessageEvents, StreamOwner {
   }
 
   forget(stream: SessionStream): void {
-    if (this.streams.delete(stream.id)) this.draining.add(stream);
+    // Its id may be another's by now.
+    if (this.streams.get(stream.id) !== stream) return;
+    this.streams.delete(stream.id);
+    this.draining.add(stream);
   }
 
   over(stream: SessionStream): void {
@@ -242,7 +257,7 @@ export class RelaySession implements MessageEvents, StreamOwner {
   }
 
   private connect(v: DataView, id: number): void {
-    const { counters, rules } = this.env;
+    const { counters, rules, timers } = this.env;
     counters.streams++;
     const target = wisp.connectTarget(v);
     if (target === null || (target.kind === 'udp' && !this.mayUdp)) {
@@ -250,7 +265,8 @@ export class RelaySession implements MessageEvents, StreamOwner {
       this.say(wisp.close(id, target === null ? CloseReason.InvalidInfo : CloseReason.Blocked));
     } else if (
       this.openStreams >= rules.limits.streams ||
-      Math.max(this.pending, this.lookups) >= rules.limits.pending
+      Math.max(this.pending, this.lookups) >= rules.limits.pending ||
+      !this.connects.take(timers.clock.now())
     ) {
       counters.throttled++;
       this.say(wisp.close(id, CloseReason.Throttled));

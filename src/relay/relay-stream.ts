@@ -35,6 +35,10 @@ const MAX_PAYLOAD = 32_768;
 const MAX_PUMP = 262_144;
 const CONFIRM_MS: Ms = 100;
 const LINGER_MS: Ms = 5000;
+/** How far a server that counts may be beyond what it was granted: a grant may cross what it sends. */
+const OVERRUN = 2;
+/** What an arrival costs besides its bytes. */
+const ARRIVAL_COST = 256;
 const NOTHING = new Uint8Array(0);
 
 /** What a stream needs of its host. */
@@ -46,10 +50,12 @@ export interface StreamHome extends ConversationOwner, LaterHost {
   /** Packets that we buffer. */
   readonly packets: number;
   closed(stream: RelayStream): void;
+  /** The server has sent it more than it may: counted, and the stream ends. */
+  overflowed(stream: RelayStream): void;
 }
 
 export class RelayStream extends EngineHalf<StreamHome> implements Conversation {
-  /** Bytes that have come and are not read. */
+  /** Bytes that have come and are not read, with what keeping them costs. */
   arrived = 0;
   readonly id: number;
   private readonly window: ReceiveWindow;
@@ -109,8 +115,13 @@ export class RelayStream extends EngineHalf<StreamHome> implements Conversation 
       return;
     }
     if (this.ended && !this.host.link.isDuplex) this.armIn(LINGER_MS);
+    if (this.host.link.isDuplex && this.arrivals.length >= OVERRUN * this.host.packets) {
+      // It was granted less.
+      this.host.overflowed(this);
+      return;
+    }
     this.arrivals.push(payload);
-    this.count(payload.length);
+    this.count(payload.length + ARRIVAL_COST);
     this.schedule();
   }
 
@@ -214,6 +225,7 @@ export class RelayStream extends EngineHalf<StreamHome> implements Conversation 
     if (this.readOfFirst === first.length) {
       this.arrivals.shift();
       this.readOfFirst = 0;
+      this.count(-ARRIVAL_COST);
       this.grantOne();
     }
     if (this.events?.onRead(at, part.length) === false) this.reading = false;

@@ -7,7 +7,7 @@ import { Timer, type Timers } from '../base/timers.ts';
 import type { HostError } from '../host/host-network.ts';
 import { reasonOf } from './close-reasons.ts';
 import type { OutsideEvents, RelayOutside } from './relay-outside.ts';
-import type { RelayCounters, RelayRules } from './relay-rules.ts';
+import type { Judge, RelayCounters, RelayRules } from './relay-rules.ts';
 import { CloseReason, type ConnectTarget } from './wisp.ts';
 
 /** Addresses of one name that are tried. */
@@ -42,6 +42,11 @@ export interface StreamOwner {
   forget(stream: SessionStream): void;
   /** Holds nothing of the host any more. Called once, the last of all. */
   over(stream: SessionStream): void;
+}
+
+/** `payload`, or a copy where it would keep a much larger piece of what came with it. */
+export function keep(payload: Uint8Array): Uint8Array {
+  return payload.buffer.byteLength > 2 * payload.length + 1024 ? new Uint8Array(payload) : payload;
 }
 
 export abstract class SessionStream implements OutsideEvents {
@@ -154,7 +159,7 @@ export abstract class SessionStream implements OutsideEvents {
       this.fail(CloseReason.Unreachable);
       return;
     }
-    this.candidates = addrs.filter((addr) => rules.judge(addr, port, kind)).slice(0, MAX_ATTEMPTS);
+    this.candidates = addrs.filter((addr) => mayReach(rules.judge, addr, port, kind)).slice(0, MAX_ATTEMPTS);
     if (this.candidates.length < addrs.length) counters.blocked++;
     if (this.candidates.length === 0) this.fail(CloseReason.Blocked);
     else this.connectNext();
@@ -173,5 +178,14 @@ export abstract class SessionStream implements OutsideEvents {
   private onTimer(): void {
     if (this.phase === 'draining') this.abandon();
     else if (this.phase !== 'open') this.unconnected(CloseReason.NoAnswer);
+  }
+}
+
+/** A judge that throws has not allowed it. */
+function mayReach(judge: Judge, addr: IpAddr, port: number, kind: 'tcp' | 'udp'): boolean {
+  try {
+    return judge(addr, port, kind);
+  } catch {
+    return false;
   }
 }

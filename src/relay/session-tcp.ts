@@ -10,7 +10,7 @@ import type { HostError } from '../host/host-network.ts';
 import { reasonOf } from './close-reasons.ts';
 import { ReceiveWindow } from './receive-window.ts';
 import type { OutsideStream } from './relay-outside.ts';
-import { SessionStream, type StreamOwner } from './session-stream.ts';
+import { keep, SessionStream, type StreamOwner } from './session-stream.ts';
 import * as wisp from './wisp.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -49,7 +49,7 @@ export class TcpSessionStream extends SessionStream {
       this.fail(wisp.CloseReason.Throttled);
       return;
     }
-    this.queue.push(payload);
+    this.queue.push(keep(payload));
     this.waiting += payload.length;
     this.owner.addWaiting(payload.length);
     this.pump();

@@ -5,7 +5,7 @@ import type { IpAddr } from '../base/addr.ts';
 import type { HostError } from '../host/host-network.ts';
 import { reasonOf } from './close-reasons.ts';
 import type { OutsideDatagrams } from './relay-outside.ts';
-import { SessionStream } from './session-stream.ts';
+import { keep, SessionStream } from './session-stream.ts';
 import * as wisp from './wisp.ts';
 
 /** Datagrams that wait for a name to be resolved. */
@@ -20,7 +20,7 @@ export class UdpSessionStream extends SessionStream {
     if (this.phase === 'open') this.send(payload);
     else if (this.early.length >= MAX_EARLY) this.owner.env.counters.lostDatagrams++;
     else {
-      this.early.push(payload);
+      this.early.push(keep(payload));
       this.waiting += payload.length;
       this.owner.addWaiting(payload.length);
     }

@@ -14,7 +14,7 @@ export function dialWebSocket(url: string): Dial {
 /** Throws a SyntaxError where `url` is no URL of a WebSocket. */
 export function relayUrl(url: string): URL {
   const checked = new URL(url);
-  if (checked.protocol === 'ws:' || checked.protocol === 'wss:') return checked;
+  if ((checked.protocol === 'ws:' || checked.protocol === 'wss:') && checked.hash === '') return checked;
   throw new SyntaxError(`relay: ${url} is no URL of a WebSocket`);
 }
 

@@ -329,3 +329,46 @@ test('both sides ours: what is written arrives, each direction ends by itself', 
   expect([user.text, user.events]).toEqual(['answer', ['open', 'end']]);
   expect(bench.host.stats()).toMatchObject({ version: 2, streams: 0, strayPackets: 0 });
 });
+
+test('a server that counts and sends beyond what it was granted: the stream is reset, and counted', () => {
+  const bench = new HostBench().greet([OPEN, duplexOffer(8)]);
+  const user = new SocketRecord();
+  user.reads = false;
+  bench.connect(user);
+  bench.says(wisp.continuation(1, 8));
+  const packet = wisp.data(1, new Uint8Array(65_000));
+  for (let i = 0; i < 300; i++) bench.server!.send(packet);
+  bench.clock.advance(10);
+  expect(bench.host.stats().overflows).toBe(1);
+  expect(bench.news().at(-1)).toMatch(/^CLOSE 1 /);
+});
+
+test('while the relay takes nothing no stream begins, and one that ends meanwhile costs it nothing', () => {
+  const bench = new HostBench().greet([OPEN]);
+  const mine = bench.server!.other!;
+  let buffered = 2 << 20;
+  Object.defineProperty(mine, 'bufferedAmount', { get: () => buffered });
+  bench.news();
+  for (let i = 0; i < 20; i++) bench.connect();
+  for (const { id } of bench.network.flows().slice(1)) bench.network.kill(id);
+  bench.clock.advance(10);
+  expect(bench.news()).toEqual([]);
+  buffered = 0;
+  bench.host.onDrain();
+  expect(bench.news()).toEqual(['CONNECT 1 tcp 203.0.113.9 80']);
+});
+
+test('queries that were under way when the relay was lost are over', () => {
+  const bench = new HostBench({ resolvers: ['192.0.2.53'] }).greet([OPEN]);
+  const udp = bench.guest.openUdp({});
+  udp.send(
+    to('10.0.2.3', 53),
+    Buffer.from('00010100000100000000000003777777076578616d706c650000010001', 'hex'),
+  );
+  bench.clock.advance(50);
+  expect(bench.news().filter((line) => line.startsWith('CONNECT'))).toHaveLength(1);
+  bench.server!.close(1001, '');
+  bench.clock.advance(60_000);
+  bench.greet([OPEN]);
+  expect(bench.news().filter((line) => line.startsWith('CONNECT'))).toEqual([]);
+});
