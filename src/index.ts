@@ -7,6 +7,7 @@ export type { Endpoint, IpAddr, Mac } from './base/addr.ts';
 export type { Arena } from './base/arena.ts';
 export type { Clock, Micros, Ms } from './base/clock.ts';
 export { Drop, type DropName, dropNames, Loss, type LossName, lossNames } from './base/drop.ts';
+export type { FrameRun } from './base/frame-run.ts';
 export type { Memory, ViewMaker } from './base/memory.ts';
 export type { Random } from './base/random.ts';
 export type { AddrRange } from './base/ranges.ts';
@@ -20,7 +21,7 @@ export type {
   TimeoutSettings,
 } from './base/settings.ts';
 export type { Timer, Timers } from './base/timers.ts';
-export type { Turn } from './base/turn.ts';
+export type { Flushable, Turn } from './base/turn.ts';
 export { ByteStream, type ByteStreamEvents } from './host/byte-stream.ts';
 export type * from './host/host-network.ts';
 export { HostBindError } from './host/host-network.ts';

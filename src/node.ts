@@ -4,6 +4,7 @@
 export * from './index.ts';
 export { type CaptureInputOptions, readCaptureFile } from './node/capture-input.ts';
 export { NodeClock } from './node/clock.ts';
+export { DescriptorBudget } from './node/descriptors.ts';
 export { duplexOf } from './node/duplex.ts';
 export { NodeHost, type NodeHostOptions } from './node/host-sockets.ts';
 export { createNodeNetwork as createNetwork } from './node/node-network.ts';

@@ -251,6 +251,7 @@ export class TestNetwork<C extends Clock = ManualClock> {
     return this.closing;
   }
 
+  /** The same as close(), for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -4,7 +4,9 @@
 export interface Abortable {
   readonly aborted: boolean;
   readonly reason: unknown;
+  /** Calls `listener` when it aborts; not when it has done so before. */
   addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void;
+  /** Takes back what was given to addEventListener(). */
   removeEventListener(type: 'abort', listener: () => void): void;
 }
 

@@ -65,14 +65,17 @@ export class ManualClock implements Clock {
     }
   }
 
+  /** Moves on by `ms`, rounded to the microsecond. */
   advance(ms: number): void {
     this.moveTo(this.time + Math.round(ms * 1000));
   }
 
+  /** Moves on by whole microseconds. */
   advanceMicros(micros: Micros): void {
     this.moveTo(this.time + micros);
   }
 
+  /** Moves on to that time; one in the past moves nothing. */
   advanceTo(until: Ms): void {
     this.moveTo(until * 1000);
   }

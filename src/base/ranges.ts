@@ -38,8 +38,11 @@ export function isRangeName(text: string): text is RangeName {
   return Object.hasOwn(NAMED_RANGES, text);
 }
 
-/** Groups and what is reserved, which no connection can have at its other end. RFC 1112, RFC 4291 2.7. */
-const NO_HOST = ranges('224.0.0.0/3', 'ff00::/8');
+/**
+ * Groups and what is reserved, which no connection can have at its other end, RFC 1112, RFC 4291 2.7; and a network's own
+ * NAT64 prefix, RFC 8215, in which nobody else can tell where the IPv4 address is.
+ */
+const NO_HOST = ranges('224.0.0.0/3', 'ff00::/8', '64:ff9b:1::/48');
 
 function ranges(...texts: readonly string[]): readonly AddrRange[] {
   return texts.map((text) => {
@@ -85,8 +88,8 @@ function sameBits(a: number, b: number, bits: number): boolean {
 function embeddedIpv4({ w0, w1, w2, w3 }: IpAddr): number | null {
   // 6to4, RFC 3056 2: 2002:a.b.c.d::/48.
   if (w0 >>> 16 === 0x2002) return (w0 << 16) | (w1 >>> 16);
-  // NAT64, RFC 6052 2.1: 64:ff9b::a.b.c.d; and within a network's own 64:ff9b:1::/48, RFC 8215.
-  if (w0 === 0x0064ff9b && ((w1 === 0 && w2 === 0) || w1 >>> 16 === 1)) return w3;
+  // NAT64, RFC 6052 2.1: 64:ff9b::a.b.c.d.
+  if (w0 === 0x0064ff9b && w1 === 0 && w2 === 0) return w3;
   // Teredo, RFC 4380 4: the client's address, every bit inverted.
   if (w0 === 0x20010000) return ~w3;
   // ISATAP, RFC 5214 6.1: whatever prefix, then 0:5efe:a.b.c.d or 200:5efe:a.b.c.d.

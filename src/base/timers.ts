@@ -22,6 +22,7 @@ export class Timer {
     this.of = of;
   }
 
+  /** Makes the call, armed or not: for Timers, at its time. */
   fire(now: Ms): void {
     this.call(now, this.of as never);
   }
@@ -68,6 +69,7 @@ export class Timers {
     if (this.heap[0] === timer) this.setAlarm();
   }
 
+  /** It does not fire until it is armed again. */
   disarm(timer: Timer): void {
     this.arm(timer, NEVER);
   }

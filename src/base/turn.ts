@@ -18,6 +18,7 @@ export interface Egress {
 
 /** Hands queued bytes on, to the operating system or to the other side; called at most once per turn. */
 export interface Flushable {
+  /** Called by the turn that wantFlush() was asked in, when its ingress and egress are over. */
   flush(): void;
 }
 

@@ -101,14 +101,19 @@ function tapLines(device: string, settings: Settings, addresses: Generator<numbe
 function webSocketLines(spec: WebSocketLinkSpec): string[] {
   const { host, port, shared = false, hostLoopback = false, deny = DENIED_TO_PAGES } = spec;
   const apart = shared ? 'on a network that they share' : 'each on a network of its own';
-  const kept = [...(hostLoopback ? [] : ["this host's loopback"]), ...deny];
   return [
     `serving WebSocket guests on ${bracketed(host)}:${port}, ${apart}; for an emulator in a page:`,
     `  ${webSocketUrl(spec)}`,
     ...(spec.token === null ? ['  anyone who can connect there is a guest: no token is needed'] : []),
     `  pages that may connect: ${pagesText(spec)}`,
-    ...(kept.length > 0 ? [`  they do not reach: ${kept.join(', ')}`] : []),
+    keptLine({ hostLoopback, deny }),
   ];
+}
+
+/** What pages do not reach: two kinds of addresses never. */
+export function keptLine(kept: { readonly hostLoopback: boolean; readonly deny: readonly string[] }): string {
+  const loopback = kept.hostLoopback ? [] : ["this host's loopback"];
+  return `  they do not reach: ${[...new Set([...loopback, ...kept.deny, 'link-local', 'metadata'])].join(', ')}`;
 }
 
 /** Which pages may open a WebSocket of ours. */

@@ -5,10 +5,10 @@ import { ConfigError } from '../network/config.ts';
 import { reasonOf } from '../node/capture-place.ts';
 import { parseListenPlace } from '../node/link-spec.ts';
 import type { Relay, RelayOptions, RelayStats } from '../node/relay-server.ts';
-import { bracketed, DENIED_TO_PAGES } from '../node/websocket-spec.ts';
+import { bracketed, DENIED_TO_PAGES, saidRanges } from '../node/websocket-spec.ts';
 import { type Credentials, credentialsProblem } from '../relay/credentials.ts';
 import { type Args, type Command, UsageError } from './args.ts';
-import { pagesText } from './banner.ts';
+import { keptLine, pagesText } from './banner.ts';
 import { STATS_OPTION, statsFormat } from './options.ts';
 import { print, type StatsFormat, say, version } from './output.ts';
 import { within } from './session.ts';
@@ -103,6 +103,7 @@ export function relayOptions(args: Args): RelayOptions {
   const listen = args.one('listen');
   const token = args.one('token');
   const file = args.one('credentials');
+  const clients = args.one('clients');
   const [origins, hosts, deny] = [args.all('origin'), args.all('host'), args.all('deny')];
   return {
     ...(listen === null ? {} : listenOption(listen)),
@@ -110,8 +111,8 @@ export function relayOptions(args: Args): RelayOptions {
     ...(file === null ? {} : { credentials: readCredentials(file) }),
     ...(origins.length > 0 ? { origins } : {}),
     ...(hosts.length > 0 ? { hosts } : {}),
-    ...(deny.length > 0 ? { deny: deny.filter((range) => range !== 'none') } : {}),
-    ...(args.has('clients') ? { clients: Number(args.one('clients')) } : {}),
+    ...(deny.length > 0 ? { deny: saidDeny(deny) } : {}),
+    ...(clients === null ? {} : { clients: /^\d{1,4}$/.test(clients) ? Number(clients) : Number.NaN }),
     ...{ udp: args.has('udp'), hostLoopback: args.has('host-loopback') },
   };
 }
@@ -122,6 +123,14 @@ function listenOption(text: string): { host: string; port: number } {
   } catch (error) {
     if (error instanceof ConfigError) throw new UsageError(`--listen ${error.message}`);
     throw error;
+  }
+}
+
+function saidDeny(deny: readonly string[]): readonly string[] {
+  try {
+    return saidRanges(deny);
+  } catch (error) {
+    throw new UsageError(`--${(error as Error).message}`);
   }
 }
 
@@ -145,19 +154,13 @@ export function relayLines({ url, port }: Relay, options: RelayOptions): string[
   const { host = '127.0.0.1', credentials, hostLoopback, deny = DENIED_TO_PAGES, udp, origins } = options;
   const token = options.token === undefined && credentials === undefined ? '' : (options.token ?? null);
   const isOpen = token === null && credentials === undefined;
-  const kept = new Set([
-    ...(hostLoopback ? [] : ["this host's loopback"]),
-    ...deny,
-    'link-local',
-    'metadata',
-  ]);
   return [
     `serving engines in pages on ${bracketed(host)}:${port}, ${udp ? 'TCP and UDP' : 'TCP alone'}; the URL of this relay:`,
     `  ${url}`,
     ...(isOpen ? ['  anyone who can connect there is a client: no token is needed'] : []),
     ...(credentials === undefined ? [] : [`  clients say the name ${credentials.username} and its password`]),
     `  pages that may connect: ${pagesText({ token, ...(origins === undefined ? {} : { origins }) })}`,
-    `  they do not reach: ${[...kept].join(', ')}`,
+    keptLine({ hostLoopback: hostLoopback === true, deny }),
   ];
 }
 

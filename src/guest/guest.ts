@@ -213,6 +213,7 @@ export class EmbeddedGuest implements LinkSink, SocketOwner, UdpOwner {
     return socket;
   }
 
+  /** @internal */
   onDhcp(message: dhcp.DhcpMessage, now: Ms): void {
     this.dhcp.onMessage(message, now);
   }
@@ -237,16 +238,19 @@ export class EmbeddedGuest implements LinkSink, SocketOwner, UdpOwner {
 
   // FrameOut: what ip/ and ARP send by.
 
+  /** @internal */
   reserve(maxLen: number): number {
     return this.link.reserve(maxLen);
   }
 
+  /** @internal */
   extend(len: number, count: number): number {
     const fit = this.link.extend?.(len, count) ?? 0;
     this.framesOut += fit;
     return fit;
   }
 
+  /** @internal */
   commit(len: number): void {
     this.framesOut++;
     this.link.commit(len);
@@ -254,19 +258,23 @@ export class EmbeddedGuest implements LinkSink, SocketOwner, UdpOwner {
 
   // SocketOwner, UdpOwner
 
+  /** @internal */
   now(): Ms {
     return this.host.clock.now();
   }
 
+  /** @internal */
   waitForRoom(socket: GuestSocket): void {
     this.waiting.add(socket);
   }
 
+  /** @internal */
   forget(socket: GuestSocket): void {
     this.waiting.delete(socket);
     this.sockets.delete(socket);
   }
 
+  /** @internal */
   sendUdp(fromPort: number, to: Endpoint, payload: Uint8Array): void {
     this.configured();
     const known = this.hopMac(to.addr.w3);
@@ -279,6 +287,7 @@ export class EmbeddedGuest implements LinkSink, SocketOwner, UdpOwner {
     });
   }
 
+  /** @internal */
   forgetUdp(socket: GuestUdpSocket): void {
     if (this.sockets.udp.get(socket.port) === socket) this.sockets.udp.delete(socket.port);
   }

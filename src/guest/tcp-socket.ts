@@ -225,6 +225,7 @@ export class GuestSocket implements TcpUser, SegmentOut, Egress {
     this.finish();
   }
 
+  /** @internal */
   runEgress(now: Ms): void {
     if (this.over) return;
     this.inEgress = true;

@@ -84,6 +84,7 @@ export class ByteStream {
     this.half.hold(true);
   }
 
+  /** Takes back pause(): what has been held back comes. */
   resume(): void {
     this.half.hold(false);
   }

@@ -110,6 +110,7 @@ export interface HostStreamEvents {
 export interface HostListener {
   /** Where it is bound; the port is the real one when 0 was asked for. */
   readonly at: Endpoint;
+  /** Accepts no more. Connections that it has accepted stay. */
   close(): void;
 }
 

@@ -126,6 +126,7 @@ export class MemoryUdp {
     this.world.soon(() => this.world.inside(to)?.heard(copy, this.at));
   }
 
+  /** The port is free, and what is sent to it from now on is lost. Idempotent. */
   close(): void {
     if (this.closed) return;
     this.closed = true;

@@ -15,15 +15,24 @@
 
 /** What is used of an instance of v86's `V86`. Those that a release may lack are optional. */
 export interface V86Emulator {
+  /** Frames from the guest, lent for the call. */
   add_listener(event: 'net0-send', listener: (frame: Uint8Array) => void): void;
+  /** Once there is a machine, and each time that it begins to run. */
   add_listener(event: 'emulator-ready' | 'emulator-started', listener: () => void): void;
+  /** Takes back a listener for frames. */
   remove_listener(event: 'net0-send', listener: (frame: Uint8Array) => void): void;
+  /** Takes back one for its stages. */
   remove_listener(event: 'emulator-ready' | 'emulator-started', listener: () => void): void;
   /** Instructions so far, modulo 2^32; 0 before there is a machine. */
   get_instruction_counter(): number;
+  /** Replaced while there is a cable: the network ends the flows of the guest that was before. */
   restore_state?(state: ArrayBuffer): Promise<void>;
+  /** Replaced likewise: the cable is closed with the machine. */
   destroy?(): Promise<void>;
-  readonly bus?: { send(event: string, frame: Uint8Array): void };
+  readonly bus?: {
+    /** 'net0-receive': a frame for the guest, whose card copies it. */
+    send(event: string, frame: Uint8Array): void;
+  };
   /** v86's own network, where `net_device.relay_url` asks for one. */
   readonly network_adapter?: unknown;
   /** Once its WebAssembly is compiled. */

@@ -24,6 +24,7 @@ import { V86Card, type V86Emulator } from './v86-card.ts';
 
 /** The network that a machine is plugged into. */
 export interface V86Network {
+  /** As a Network's attach(). */
   attach(link: Link): void;
 }
 
@@ -40,6 +41,7 @@ export interface V86LinkOptions {
 export interface V86Cable {
   /** Pulls it out: the guest's flows end, and the emulator is as it was before. Idempotent. */
   close(): Promise<void>;
+  /** The same as close(), for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

@@ -71,8 +71,10 @@ export class CodeSockets implements ByteStreamHost {
       const clientAddress = this.context.addresses.gateway;
       const ends = { guestAddress: address, guestPort: port, clientAddress, clientPort: 0 };
       const client = this.dialer.dial(ends, half, () => this.dialing.delete(half));
-      if (client === null) half.fail('exhausted');
-      else half.dialed(client, () => client.why);
+      if (client === null) {
+        this.dialing.delete(half);
+        half.fail('exhausted');
+      } else half.dialed(client, () => client.why);
     });
     return new ByteStream(half, to);
   }

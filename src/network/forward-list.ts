@@ -43,6 +43,7 @@ export class ForwardList {
     return removed;
   }
 
+  /** Those that are bound now, TCP first. Each is the same object at every call. */
   list(): readonly Forward[] {
     return this.forwards.list().map((bound) => this.show(bound));
   }

@@ -181,10 +181,7 @@ export class Network {
     this.listeners.emit('guest-up', { link: link.name });
   }
 
-  /**
-   * Pulls a guest's cable out: its flows end, and the link is closed. Resolves when the arena has the link's buffers back.
-   * Throws where it is not attached.
-   */
+  /** Closes a guest's link; its flows end. Resolves when the arena has its buffers back. Throws where it is not attached. */
   detach(link: Link): Promise<void> {
     for (const port of this.hub.allPorts()) if (port.link === link) return this.unplug(port, 'unplugged');
     throw new Error(`link ${link.name}: is not attached`);
@@ -237,6 +234,7 @@ export class Network {
     return this.code.openUdp(at, onDatagram, options);
   }
 
+  /** Counters since the network was made, and what there is now. A snapshot, made for the call. */
   stats(): NetworkStats {
     const now = this.clock.now();
     const { flows } = this.nat;
@@ -282,6 +280,7 @@ export class Network {
     return this.closing;
   }
 
+  /** The same as close(), for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -25,6 +25,7 @@ export class DescriptorBudget {
     return true;
   }
 
+  /** Gives one back, after its socket is closed. */
   give(): void {
     this.used--;
   }

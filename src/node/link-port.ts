@@ -24,7 +24,7 @@ export interface LinkPortOptions extends QemuPortOptions {
   readonly mtu?: number;
   /** A WebSocket port has turned somebody away. One line; of each reason at most one a minute. */
   readonly onRefused?: (message: string) => void;
-  /** What a test may bring in place of the system. */
+  /** @internal What a test may bring in place of the system. */
   readonly system?: Partial<TapSystem>;
 }
 

@@ -44,6 +44,7 @@ export class LinkNames {
     this.reserved = new Set(reserved);
   }
 
+  /** The prefix with the lowest number that is free. */
   take(prefix: string = this.prefix): string {
     for (let n = 0; ; n++) {
       const name = `${prefix}${n}`;

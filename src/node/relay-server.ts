@@ -20,7 +20,7 @@ import { WsMessageSocket } from './relay-socket.ts';
 import { checkDoor, newToken, refusalOf, type UpgradeRules } from './websocket-guard.ts';
 import { answerRefusal, listenAt, upgraderFor } from './websocket-http.ts';
 import { hintOf, Refusals } from './websocket-refusals.ts';
-import { bracketed, checkDeny, DENIED_TO_PAGES } from './websocket-spec.ts';
+import { bracketed, checkDeny, DENIED_TO_PAGES, shownHost } from './websocket-spec.ts';
 
 const DEFAULT_CLIENTS = 64;
 /** Connections that are no WebSocket yet, and as many that have not shown their password. */
@@ -90,6 +90,9 @@ export async function openRelay(options: RelayOptions = {}): Promise<Relay> {
   if (problem !== null) throw new RangeError(`credentials: ${problem}`);
   if (!/^\/(.*\/)?$/.test(path)) throw new RangeError(`path: '${path}' does not begin and end with a slash`);
   if (!Number.isInteger(clients) || clients < 1) throw new RangeError('clients= is no number of clients');
+  for (const [name, limit] of Object.entries(options.limits ?? {}))
+    if (!(limit >= 1 && limit <= Number.MAX_SAFE_INTEGER))
+      throw new RangeError(`limits.${name}= is no number from 1 on`);
   const relay = new RelayServer(options);
   await relay.listen();
   return relay;
@@ -109,7 +112,7 @@ class RelayServer implements Relay {
   private readonly upgrader: WebSocketServer;
   private readonly counters = new RelayCounters();
   private readonly env: SessionEnv;
-  private readonly sessions = new Map<RelaySession, WebSocket>();
+  private readonly sessions = new Set<RelaySession>();
   private readonly refusals: Refusals;
   private closing: Promise<void> | null = null;
   private sessionsGone: () => void = () => {};
@@ -143,7 +146,7 @@ class RelayServer implements Relay {
 
   get url(): string {
     const { path, token } = this.rules;
-    return `ws://${bracketed(this.host)}:${this.port}${path}${token === null ? '' : `${token}/`}`;
+    return `ws://${shownHost(this.host)}:${this.port}${path}${token === null ? '' : `${token}/`}`;
   }
 
   async listen(): Promise<void> {
@@ -153,7 +156,7 @@ class RelayServer implements Relay {
 
   stats(): RelayStats {
     let openStreams = 0;
-    for (const session of this.sessions.keys()) openStreams += session.openStreams;
+    for (const session of this.sessions) openStreams += session.openStreams;
     return {
       ...this.counters,
       openClients: this.sessions.size,
@@ -170,7 +173,7 @@ class RelayServer implements Relay {
   private async closeAll(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     this.server.closeAllConnections();
-    for (const session of this.sessions.keys()) session.close();
+    for (const session of this.sessions) session.close();
     if (this.sessions.size > 0) {
       await new Promise<void>((resolve) => {
         this.sessionsGone = resolve;
@@ -193,8 +196,9 @@ class RelayServer implements Relay {
 
   /** Who has not shown a password yet takes no client's place: of these the first goes where there are too many. */
   private hasRoom(): boolean {
-    const greeting = [...this.sessions.keys()].filter(({ version }) => version === 0);
-    if (this.sessions.size - greeting.length >= this.mostClients) return false;
+    const all = [...this.sessions].filter(({ isOver }) => !isOver);
+    const greeting = all.filter(({ version }) => version === 0);
+    if (all.length - greeting.length >= this.mostClients) return false;
     if (greeting.length >= MAX_HANDSHAKES) greeting[0]!.close(1013, 'too many have not said who they are');
     return true;
   }
@@ -205,7 +209,7 @@ class RelayServer implements Relay {
       this.sessions.delete(session);
       if (this.sessions.size === 0) this.sessionsGone();
     });
-    this.sessions.set(session, ws);
+    this.sessions.add(session);
   }
 
   private refuse(socket: Duplex, status: number, reason: string, hint = ''): void {

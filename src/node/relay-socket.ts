@@ -6,6 +6,7 @@ export class WsMessageSocket implements MessageSocket {
   private readonly ws: WebSocket;
   private events: MessageEvents | null = null;
   private isLoud = false;
+  waiting = 0;
 
   constructor(ws: WebSocket) {
     this.ws = ws;
@@ -33,6 +34,7 @@ export class WsMessageSocket implements MessageSocket {
 
   send(bytes: Uint8Array): void {
     if (this.ws.readyState !== this.ws.OPEN) return;
+    this.waiting++;
     this.ws.send(bytes, this.onSent);
     this.isLoud ||= this.ws.bufferedAmount > SEND_LOW;
   }
@@ -42,6 +44,7 @@ export class WsMessageSocket implements MessageSocket {
   }
 
   private readonly onSent = (): void => {
+    this.waiting--;
     if (!this.isLoud || this.ws.bufferedAmount > SEND_LOW) return;
     this.isLoud = false;
     this.events?.onDrain();

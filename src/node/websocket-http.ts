@@ -13,6 +13,8 @@ const MAX_CHUNKS = 1024;
 
 /** Binds `server`; resolves to the port. Rejects with one line that begins with `title`. */
 export function listenAt(server: Server, host: string, port: number, title: string): Promise<number> {
+  if (!Number.isInteger(port) || port < 0 || port > 0xffff)
+    return Promise.reject(new RangeError(`${title}: the port is not within 0 to 65535`));
   return new Promise((resolve, reject) => {
     const onError = (error: Error): void => reject(new Error(`${title}: ${error.message}`));
     server.once('error', onError);

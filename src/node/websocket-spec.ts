@@ -47,8 +47,12 @@ export const DENIED_TO_PAGES: readonly string[] = ['private', 'cgnat', 'link-loc
 
 /** Where it listens, and what a client is given: `ws://127.0.0.1:8086/?token=...`. */
 export function webSocketUrl({ host, port, token }: WebSocketLinkSpec): string {
-  const name = ['0.0.0.0', '::'].includes(host) ? 'localhost' : bracketed(host);
-  return `ws://${name}:${port}/${typeof token === 'string' ? `?token=${token}` : ''}`;
+  return `ws://${shownHost(host)}:${port}/${typeof token === 'string' ? `?token=${token}` : ''}`;
+}
+
+/** The host in a URL for who listens at `host`: every address of this computer has a name of its own. */
+export function shownHost(host: string): string {
+  return ['0.0.0.0', '::'].includes(host) ? 'localhost' : bracketed(host);
 }
 
 /** As it stands before a port. */
@@ -101,7 +105,7 @@ const READERS: Readonly<Record<string, Reader>> = {
     d.hostLoopback = value === '' || flag('host-loopback', value);
   },
   deny: (d, value) => {
-    d.deny = value === 'none' ? [] : [...(d.deny ?? []), value];
+    d.deny = [...(d.deny ?? []), value];
   },
 };
 
@@ -124,7 +128,7 @@ export function readWebSocketSpec(
     said.add(name);
     reader(draft, value);
   }
-  return checkWebSocketSpec(draft);
+  return checkWebSocketSpec(draft.deny === undefined ? draft : { ...draft, deny: saidRanges(draft.deny) });
 }
 
 /** The same, its origins in the form in which browsers say them. Throws a RangeError that names the option. */
@@ -148,6 +152,13 @@ export function checkDeny(deny: readonly string[] | undefined): readonly AddrRan
       throw new RangeError(error.message.replace(/^deny(\[\d+\])?: /, 'deny='));
     throw error;
   }
+}
+
+/** deny= as it was said: `none` stands for an empty list, and alone. Throws a RangeError that names it. */
+export function saidRanges(said: readonly string[]): readonly string[] {
+  if (!said.includes('none')) return said;
+  if (said.length > 1) throw new RangeError('deny=none: stands alone');
+  return [];
 }
 
 function flag(name: string, value: string): boolean {

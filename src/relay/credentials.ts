@@ -16,7 +16,8 @@ export interface Credentials {
 export function credentialsProblem({ username, password }: Credentials): string | null {
   if (!isWellFormed(username) || !isWellFormed(password)) return 'half a surrogate pair is no character';
   if (utf8Bytes(username).length > 0xff) return 'a username has at most 255 bytes';
-  return utf8Bytes(password).length > 0xffff ? 'a password has at most 65535 bytes' : null;
+  if (utf8Bytes(password).length > 0xffff) return 'a password has at most 65535 bytes';
+  return username === '' || password === '' ? 'a name and a password are not empty' : null;
 }
 
 /** The client's extension. The credentials have no problem. */

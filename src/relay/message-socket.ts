@@ -14,6 +14,8 @@ export interface MessageSocket {
   readonly protocol: string;
   /** Bytes that send() has taken and the network has not. */
   readonly bufferedAmount: number;
+  /** How many messages these are, as far as that is known. */
+  readonly waiting: number;
   /** `bytes` are given: nobody changes them any more. What is sent before onOpen or after close() is lost. */
   send(bytes: Uint8Array): void;
   /** Closes it, with a status of RFC 6455 7.4: 1000 or 3000..4999 in a browser. onClose follows. Idempotent. */

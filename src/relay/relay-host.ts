@@ -175,7 +175,7 @@ export class RelayHost implements HostNetwork, LinkEvents, StreamHome, Datagrams
   onReady(): void {
     this.unlaunched.clear();
     for (const conversation of [...this.conversations.values()]) conversation.connect();
-    this.options.onState?.('ready', '');
+    this.tellState('ready', '');
   }
 
   onPacket(v: DataView, bytes: Uint8Array): void {
@@ -193,7 +193,15 @@ export class RelayHost implements HostNetwork, LinkEvents, StreamHome, Datagrams
     this.started().turn.run(() => {
       for (const conversation of [...this.conversations.values()]) conversation.onLost(error);
     });
-    this.options.onState?.('lost', why);
+    this.tellState('lost', why);
+  }
+
+  private tellState(state: 'ready' | 'lost', why: string): void {
+    try {
+      this.options.onState?.(state, why);
+    } catch {
+      // The embedder's: what it throws is nobody's.
+    }
   }
 
   // What streams and sockets ask for.

@@ -92,8 +92,20 @@ export class RelayLink implements MessageEvents {
     this.confirmsOpen = false;
     this.isDuplex = false;
     this.armIn(GREETING_MS);
-    this.socket = this.options.dial(this.plain ? [] : [wisp.SUBPROTOCOL]);
-    this.socket.listen(this);
+    try {
+      this.socket = this.options.dial(this.plain ? [] : [wisp.SUBPROTOCOL]);
+      this.socket.listen(this);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** A dial that throws, which none should, has not opened. It is told later, as whatever else it might say. */
+  private failed(error: unknown): void {
+    const { timers, reconnectMs } = this.options;
+    this.socket = null;
+    this.rest(reconnectMs);
+    timers.clock.soon(() => this.events.onLost(`the relay cannot be dialled: ${error}`));
   }
 
   get canSend(): boolean {
@@ -138,6 +150,7 @@ export class RelayLink implements MessageEvents {
   }
 
   onText(): void {
+    if (this.state !== 'dialling' && this.state !== 'ready') return;
     this.badPackets++;
     this.giveUp('the relay has sent text');
   }

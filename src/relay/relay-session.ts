@@ -44,8 +44,6 @@ export class RelaySession implements MessageEvents, StreamOwner {
   private lookups = 0;
   private waiting = 0;
   private mayUdp: boolean;
-  /** Packets since nothing waited to be sent: so many may wait. */
-  private unsent = 0;
   private readonly connects: TokenBucket;
   private isFull = false;
   private ended = false;
@@ -62,6 +60,11 @@ export class RelaySession implements MessageEvents, StreamOwner {
     socket.listen(this);
     if (socket.protocol === wisp.SUBPROTOCOL || env.rules.credentials !== null) this.introduce();
     else this.begin(1);
+  }
+
+  /** Its socket may be closing still. */
+  get isOver(): boolean {
+    return this.ended;
   }
 
   get openStreams(): number {
@@ -93,7 +96,6 @@ export class RelaySession implements MessageEvents, StreamOwner {
   }
 
   onDrain(): void {
-    this.unsent = 0;
     this.isFull = false;
     for (const stream of [...this.streams.values()]) stream.clientDrained();
   }
@@ -113,8 +115,7 @@ export class RelaySession implements MessageEvents, StreamOwner {
     if (this.ended) return;
     this.socket.send(packet);
     const { bufferedAmount } = this.socket;
-    this.unsent = bufferedAmount === 0 ? 0 : this.unsent + 1;
-    if (bufferedAmount + PACKET_COST * this.unsent > STUCK) {
+    if (bufferedAmount + PACKET_COST * this.socket.waiting > STUCK) {
       this.env.counters.stuck++;
       this.close(1008, 'takes nothing of what it is sent');
     } else if (bufferedAmount > SEND_HIGH && !this.isFull) {

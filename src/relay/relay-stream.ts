@@ -85,7 +85,6 @@ export class RelayStream extends EngineHalf<StreamHome> implements Conversation 
   override end(): void {
     super.end();
     this.flush();
-    if (!this.host.link.isDuplex && this.state === 'open') this.armIn(LINGER_MS);
   }
 
   override reset(): void {
@@ -114,7 +113,7 @@ export class RelayStream extends EngineHalf<StreamHome> implements Conversation 
       if (this.host.link.isDuplex) this.remoteEnds();
       return;
     }
-    if (this.ended && !this.host.link.isDuplex) this.armIn(LINGER_MS);
+    if (this.finSent && !this.host.link.isDuplex) this.armIn(LINGER_MS);
     if (this.host.link.isDuplex && this.arrivals.length >= OVERRUN * this.host.packets) {
       // It was granted less.
       this.host.overflowed(this);
@@ -194,11 +193,8 @@ export class RelayStream extends EngineHalf<StreamHome> implements Conversation 
   }
 
   protected override opened(): void {
-    const { link, timers } = this.host;
-    timers.disarm(this.timer);
-    if (!this.ended) return;
-    this.flush();
-    if (!link.isDuplex) this.armIn(LINGER_MS);
+    this.host.timers.disarm(this.timer);
+    if (this.ended) this.flush();
   }
 
   protected override closeIfDone(): void {
@@ -254,6 +250,7 @@ export class RelayStream extends EngineHalf<StreamHome> implements Conversation 
     if (this.finSent || !this.alive || this.state !== 'open') return;
     this.finSent = true;
     if (this.host.link.isDuplex) this.host.link.say(wisp.data(this.id, NOTHING));
+    else this.armIn(LINGER_MS);
     this.host.later(() => this.closeIfDone());
   }
 

@@ -40,6 +40,8 @@ export class TcpSessionStream extends SessionStream {
   take(payload: Uint8Array): void {
     if (payload.length === 0) {
       if (this.counts) this.endToHost();
+      // It says nothing, and costs the client a packet.
+      else this.grantOne();
       return;
     }
     const { counters, rules } = this.owner.env;
@@ -145,14 +147,18 @@ export class TcpSessionStream extends SessionStream {
       this.owner.addWaiting(-bytes.length);
       this.owner.env.counters.bytesToHost += bytes.length;
       this.blocked = !this.out.write(bytes);
-      const grant = this.window.take();
-      if (grant > 0 && this.phase === 'open') this.owner.say(wisp.continuation(this.id, grant));
+      this.grantOne();
     }
     if (this.clientEnded && !this.finSent && this.queue.length === 0 && this.isUp) {
       this.finSent = true;
       this.out?.end();
       this.forgetIfEnded();
     }
+  }
+
+  private grantOne(): void {
+    const grant = this.window.take();
+    if (grant > 0 && this.phase === 'open') this.owner.say(wisp.continuation(this.id, grant));
   }
 
   private get isUp(): boolean {

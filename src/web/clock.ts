@@ -25,6 +25,7 @@ export class WebClock extends AlarmClock {
     this.port.unref?.();
   }
 
+  /** By a message to itself. Each call is made, also where one before it has thrown. */
   soon(wake: () => void): void {
     this.calls.push(wake);
     if (this.calls.length > 1) return;

@@ -109,7 +109,14 @@ class Bridge implements StreamPair {
   }
 
   private write(chunk: Uint8Array): Promise<void> | undefined {
-    if (this.stream.write(chunk)) return undefined;
+    try {
+      if (this.stream.write(chunk)) return undefined;
+    } catch (error) {
+      // What is no chunk errors the writable without a word to its sink.
+      this.writer = null;
+      this.fail(error);
+      throw error;
+    }
     return new Promise((resolve, reject) => {
       this.pending = { resolve, reject };
     });

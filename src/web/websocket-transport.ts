@@ -22,6 +22,8 @@ class WebMessageSocket implements MessageSocket {
   private readonly ws: WebSocket;
   private events: MessageEvents | null = null;
   private isLoud = false;
+  /** A browser does not say. */
+  readonly waiting = 0;
 
   constructor(url: string, protocols: readonly string[]) {
     this.ws = new WebSocket(url, [...protocols]);

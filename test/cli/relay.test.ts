@@ -38,6 +38,7 @@ describe('what the command line says', () => {
   test.each([
     [['--listen', 'nowhere'], '--listen nowhere: ends in no port'],
     [['--listen', '::1:80'], '--listen ::1:80: "::1" is no host'],
+    [['--deny', 'private', '--deny', 'none'], '--deny=none: stands alone'],
     [['--credentials', '/nowhere/at-all'], '--credentials: /nowhere/at-all: no such file or directory'],
   ])('%j', (words, message) => {
     expect(() => options(...words)).toThrow(new UsageError(message));
@@ -45,6 +46,7 @@ describe('what the command line says', () => {
 
   test.each([
     ['joe\n', 'its first line is not USER:PASSWORD'],
+    ['joe:\n', 'a name and a password are not empty'],
     [`${'j'.repeat(256)}:x`, 'a username has at most 255 bytes'],
   ])('a file of credentials with %j', (text, problem) => {
     const file = fileOf(text);
@@ -60,6 +62,8 @@ test.each([
   [{ token: 'short' }, 'token= is not 16 to 128 letters, digits, - and _, and not none'],
   [{ hosts: ['a b'] }, 'host=a b: is no name without a port'],
   [{ deny: ['here'] }, 'deny="here" is no prefix and none of private, cgnat, link-local, metadata, loopback'],
+  [{ limits: { packets: 0 } }, 'limits.packets= is no number from 1 on'],
+  [{ port: 99_999 }, 'relay 127.0.0.1:99999: the port is not within 0 to 65535'],
   [{ clients: Number.NaN }, 'clients= is no number of clients'],
   [{ path: 'x' }, "path: 'x' does not begin and end with a slash"],
   [

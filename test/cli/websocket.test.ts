@@ -29,6 +29,7 @@ describe('what is said at the start', () => {
       '  ws://127.0.0.1:8086/',
       '  anyone who can connect there is a guest: no token is needed',
       '  pages that may connect: none, as no origin is said',
+      '  they do not reach: link-local, metadata',
       '  this link is bad on purpose: loss 1%, seed 1',
     ]);
   });

@@ -34,6 +34,10 @@ const NODE = {
   'usernet/websocket': ['serveWebSocket', 'openRelay', 'dialWs'],
 };
 
+/** What TypeScript is told to know, of a page and of Node. */
+const FOR_PAGES = ['--lib', 'es2023,dom', '--types', ''];
+const FOR_NODE = ['--lib', 'es2023', '--types', 'node'];
+
 /** What a program of a user's says of each entry, and of the network that an emulator has. */
 function program(entries: Readonly<Record<string, readonly string[]>>): string {
   const [[first, names] = ['', []]] = Object.entries(entries);
@@ -55,7 +59,12 @@ function program(entries: Readonly<Record<string, readonly string[]>>): string {
 }
 
 let project = '';
-let packed: { readonly size: number; readonly files: readonly { readonly path: string }[] };
+let packed: {
+  readonly filename: string;
+  readonly version: string;
+  readonly size: number;
+  readonly files: readonly { readonly path: string }[];
+};
 let tarball = '';
 const installed = (path = ''): string => join(project, 'node_modules/usernet', path);
 const manifest = (): {
@@ -64,19 +73,32 @@ const manifest = (): {
 } => JSON.parse(readFileSync(installed('package.json'), 'utf8'));
 
 /** Runs a program of this checkout's in the project. */
-function run(cwd: string, ...argv: readonly string[]): { status: number | null; output: string } {
+function run(cwd: string, ...argv: readonly string[]) {
   const { status, stdout, stderr } = spawnSync(argv[0]!, argv.slice(1), { cwd, encoding: 'utf8' });
-  return { status, output: `${stdout}${stderr}` };
+  return { status, stdout, output: `${stdout}${stderr}` };
+}
+
+/** What TypeScript says of a file in the project, with all of our declarations checked. */
+function typecheck(file: string, libraries: readonly string[], ...how: readonly string[]) {
+  const tsc = [
+    'node',
+    join(ROOT, 'node_modules/typescript/bin/tsc'),
+    '--noEmit',
+    '--strict',
+    '--target',
+    'es2022',
+  ];
+  return run(project, ...tsc, ...how, ...libraries, file);
 }
 
 describeWithProgram('the package', () => {
   beforeAll(() => {
     project = mkdtempSync(join(tmpdir(), 'usernet-package-'));
     const pack = ['npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', project];
-    const { status, output } = run(ROOT, ...pack);
+    const { status, stdout, output } = run(ROOT, ...pack);
     expect(status, output).toBe(0);
-    [packed] = JSON.parse(output);
-    tarball = join(project, 'usernet-0.1.0.tgz');
+    [packed] = JSON.parse(stdout);
+    tarball = join(project, packed.filename);
     for (const folder of ['usernet', '@types'])
       mkdirSync(join(project, 'node_modules', folder), { recursive: true });
     expect(run(project, 'tar', '-xzf', tarball, '--strip-components=1', '-C', installed()).status).toBe(0);
@@ -102,6 +124,15 @@ function contentTests(): void {
     for (const path of paths.filter((one) => one.endsWith('.js')))
       expect(paths).toContain(path.replace(/\.js$/, '.d.ts'));
     expect(packed.size / 1000).toBeLessThan(MOST_PACKED);
+  });
+
+  test('names no source map: there are none in it', () => {
+    const code = packed.files.map(({ path }) => path).filter((path) => /\.m?[jt]s$/.test(path));
+    expect(code.length).toBeGreaterThan(100);
+    const mapped = code.filter((path) =>
+      /^\/\/# sourceMappingURL=/m.test(readFileSync(installed(path), 'utf8')),
+    );
+    expect(mapped).toEqual([]);
   });
 
   test('publint has nothing to say', async () => {
@@ -132,18 +163,19 @@ function projectTests(): void {
     ['nodenext', 'nodenext'],
     ['esnext', 'bundler'],
   ])('TypeScript takes it, strictly: module %s, resolution %s', (module, resolution) => {
-    const options = ['--noEmit', '--strict', '--target', 'es2022', '--module', module];
-    const tsc = [
-      'node',
-      join(ROOT, 'node_modules/typescript/bin/tsc'),
-      ...options,
-      '--moduleResolution',
-      resolution,
-    ];
-    const page = run(project, ...tsc, '--lib', 'es2023,dom', '--types', '', 'page.ts');
-    expect(page).toEqual({ status: 0, output: '' });
-    const node = run(project, ...tsc, '--lib', 'es2023', '--types', 'node', 'program.ts');
-    expect(node).toEqual({ status: 0, output: '' });
+    const how = ['--module', module, '--moduleResolution', resolution];
+    expect(typecheck('page.ts', FOR_PAGES, ...how)).toMatchObject({ status: 0, output: '' });
+    expect(typecheck('program.ts', FOR_NODE, ...how)).toMatchObject({ status: 0, output: '' });
+  });
+
+  // Beside others an entry has what those ask for: a library of TypeScript's, the types of another package.
+  test.each([
+    ...Object.keys(BROWSER).map((entry) => [entry, FOR_PAGES] as const),
+    ...Object.keys(NODE).map((entry) => [entry, FOR_NODE] as const),
+  ])('TypeScript takes %s alone', (entry, libraries) => {
+    writeFileSync(join(project, 'alone.ts'), `export * from '${entry}';`);
+    const result = typecheck('alone.ts', libraries, '--module', 'nodenext');
+    expect(result).toMatchObject({ status: 0, output: '' });
   });
 
   test('Node runs it', () => {
@@ -156,6 +188,6 @@ function projectTests(): void {
 
   test('its program says its version', () => {
     const { output } = run(project, 'node', installed(manifest().bin.usernet), '--version');
-    expect(output).toBe('usernet 0.1.0\n');
+    expect(output).toBe(`usernet ${packed.version}\n`);
   });
 }

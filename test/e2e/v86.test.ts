@@ -117,6 +117,7 @@ function bulkTests(bench: () => Bench): void {
     await guest.bareRate(1000);
     const bare = await guest.bareRate(1500);
     await get('/dev/null');
+    await poll(5000, 'the end of the last', () => (transfers.length === WARM_UPS + 2 ? true : undefined));
     const { rate, busy } = best(transfers.slice(-2));
     const ratio = rate / bare;
     tell(`${card}: download`, { rate, busy }, `, ${ratio.toFixed(2)} of what the card takes`);

@@ -116,3 +116,12 @@ test('who says nothing where a password is asked for takes nobody’s place', as
   for (const ws of [...silent, honest]) ws.terminate();
   await relay.close();
 });
+
+test('a DATA that says nothing costs the client of plain wisp a packet, and is granted again', () => {
+  const bench = SessionBench.greeted([], { limits: { packets: 8 } });
+  bench.connects(1, '192.0.2.1');
+  bench.outside.tcp[0]!.open();
+  bench.news();
+  for (let i = 0; i < 4; i++) bench.sends(1, '');
+  expect(bench.news()).toEqual(['CONTINUE 1 4']);
+});

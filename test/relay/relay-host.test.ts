@@ -372,3 +372,46 @@ test('queries that were under way when the relay was lost are over', () => {
   bench.greet([OPEN]);
   expect(bench.news().filter((line) => line.startsWith('CONNECT'))).toEqual([]);
 });
+
+test('text that crosses close() does not wake the link again; a dial that throws is one that failed', async () => {
+  const bench = new HostBench().greet([OPEN]);
+  const closing = bench.network.close();
+  bench.server!.text();
+  bench.clock.advance(2000);
+  for (let i = 0; i < 8; i++) await null;
+  bench.clock.advance(2000);
+  await closing;
+  expect(bench.host.stats().state).toBe('over');
+
+  const states: string[] = [];
+  const throwing = new HostBench({
+    dial: () => {
+      throw new Error('not allowed');
+    },
+    onState: (state, why) => {
+      states.push(`${state} ${why}`);
+      throw new Error('no log');
+    },
+    reconnectMs: 100,
+  });
+  throwing.clock.advance(500);
+  expect(states.slice(0, 2)).toEqual(Array(2).fill('lost the relay cannot be dialled: Error: not allowed'));
+  await throwing.close();
+});
+
+test('plain wisp: what waits for credit is sent before the guest’s FIN counts as silence', () => {
+  const bench = new HostBench();
+  bench.says(wisp.continuation(0, 1));
+  const user = bench.connect();
+  bench.clock.advance(200);
+  user.write(new Uint8Array(100_000));
+  bench.clock.advance(10);
+  user.socket!.end();
+  bench.clock.advance(20_000);
+  expect(bench.news().filter((line) => line.startsWith('CLOSE'))).toEqual([]);
+  bench.says(wisp.continuation(1, 100));
+  bench.clock.advance(10);
+  expect(bench.news().filter((line) => line.startsWith('DATA')).length).toBeGreaterThan(1);
+  bench.clock.advance(6000);
+  expect(bench.news().at(-1)).toBe('CLOSE 1 2');
+});

@@ -29,6 +29,10 @@ export class MemorySocket implements MessageSocket {
     return this.stuck.reduce((sum, bytes) => sum + bytes.length, 0);
   }
 
+  get waiting(): number {
+    return this.stuck.length;
+  }
+
   send(bytes: Uint8Array): void {
     if (this.closedWith !== null) return;
     if (this.clogged) this.stuck.push(bytes);
