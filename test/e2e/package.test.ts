@@ -178,6 +178,18 @@ function projectTests(): void {
     expect(result).toMatchObject({ status: 0, output: '' });
   });
 
+  test('each name that the README takes from an entry is there', () => {
+    const readme = readFileSync(installed('README.md'), 'utf8');
+    const imports = readme.match(/^import .* from 'usernet[^']*';$/gm) ?? [];
+    expect(imports.length).toBeGreaterThan(5);
+    // A file each: two of them take the same name.
+    const files = imports.map((line, index) => [`readme-${index}.ts`, `${line}\nexport {};\n`] as const);
+    for (const [name, text] of files) writeFileSync(join(project, name), text);
+    const [last, ...others] = files.map(([name]) => name).reverse();
+    const result = typecheck(last!, FOR_NODE, '--module', 'nodenext', ...others);
+    expect(result).toMatchObject({ status: 0, output: '' });
+  });
+
   test('Node runs it', () => {
     for (const [entry, names] of Object.entries({ ...BROWSER, ...NODE })) {
       const script = `import { ${names.join(', ')} } from '${entry}'; console.log(${names.map((name) => `typeof ${name}`)})`;
