@@ -74,7 +74,7 @@ export class ByteStream {
     this.half.giveEnd();
   }
 
-  /** RST behind what the peer is being sent, after 30 s if it does not take that; the rest is lost. onClose follows. */
+  /** RST behind what the peer is being sent, or when for 30 s it takes none of that; the rest is lost. onClose follows. */
   reset(): void {
     this.half.abandon();
   }

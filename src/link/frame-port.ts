@@ -86,10 +86,14 @@ export class FramePort implements Link {
     const { attached } = this;
     if (attached === null || this.closed) return false;
     const { length } = frame;
-    const at = length > this.maxFrame ? -1 : attached.fromGuest.reserve(length);
+    if (length > this.maxFrame) {
+      this.tooLong++;
+      this.options.onLost(Loss.PortFrameTooLong, length);
+      return false;
+    }
+    const at = attached.fromGuest.reserve(length);
     if (at < 0) {
-      if (length > this.maxFrame) this.tooLong++;
-      this.options.onLost(length > this.maxFrame ? Loss.PortFrameTooLong : Loss.PortQueueFull, length);
+      this.options.onLost(Loss.PortQueueFull, length);
       return false;
     }
     attached.bytes.set(frame, at);

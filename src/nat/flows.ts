@@ -96,8 +96,8 @@ export class Flows {
   }
 
   /**
-   * A new flow under `key`, which is copied. The caller has asked mayOpenTcp(), and calls announce(). `used`: where the connection that had the
-   * same key a moment ago has ended.
+   * A new flow under `key`, which is copied. The caller has asked mayOpenTcp(), and calls announce(). `used`: where the
+   * connection that had the same key a moment ago has ended.
    */
   openTcp(
     ingress: number,

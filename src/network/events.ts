@@ -59,9 +59,9 @@ export interface ListenOptions {
 type AnyHandler = (event: never) => void;
 
 /**
- * Who listens. Handlers are called where it happens, inside of a turn or not, in the order in which they were added; one that is added or removed
- * by another is heeded from the next event on. What a handler throws becomes an `error` event, and what a handler of
- * that throws is nobody's.
+ * Who listens. Handlers are called where it happens, inside of a turn or not, in the order in which they were added; one
+ * that is added or removed by another is heeded from the next event on. What a handler throws becomes an `error` event,
+ * and what a handler of that throws is nobody's.
  */
 export class EventListeners {
   private readonly handlers = new Map<EventName, readonly AnyHandler[]>();

@@ -23,9 +23,9 @@ export type NetworkOptions = Partial<Pick<NetworkParts, 'clock' | 'random' | 'ho
 /** A guest whose emulator is in this process. */
 export interface PortOptions {
   /**
-   * One Ethernet frame for the guest, without FCS, 60 bytes at least. Lent for the call: copy what is kept, and
-   * what is posted elsewhere, for its buffer is the network's whole arena. Called at the end of a turn; it may call fromGuest(). Returns false when it does not take the frame: then that one and all behind it
-   * wait for the port's ready().
+   * One Ethernet frame for the guest, without FCS, 60 bytes at least. Lent for the call: copy what is kept, and what is
+   * posted elsewhere, for its buffer is the network's whole arena. Called at the end of a turn; it may call fromGuest().
+   * Returns false when it does not take the frame: then that one and all behind it wait for the port's ready().
    */
   readonly toGuest: (frame: Uint8Array) => unknown;
   /** For logs and statistics, unique in one network. Default "port0", "port1", ... */

@@ -4,8 +4,8 @@ import type { ByteStream } from '../host/byte-stream.ts';
 /**
  * A connection of code on the virtual network as a Node stream, as a net.Socket would be with `allowHalfOpen`: end() is
  * a FIN, destroy() before both sides have ended a reset. Takes the stream over: nobody else may listen() to it. The guest
- * is held back while nobody reads. A guest may reset: listen to 'error', as on any socket,
- * and read, or resume(), even where nothing is expected: its FIN is behind what it has sent.
+ * is held back while nobody reads. A guest may reset: listen to 'error', as on any socket, and read, or resume(), even where
+ * nothing is expected: its FIN is behind what it has sent.
  */
 export function duplexOf(stream: ByteStream): Duplex {
   /** Of the write that waits for the engine. */

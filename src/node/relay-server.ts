@@ -78,6 +78,7 @@ export interface Relay {
   /** What a client is given, the token in it: `ws://127.0.0.1:5001/TOKEN/`. */
   readonly url: string;
   readonly port: number;
+  /** Made for the call. */
   stats(): RelayStats;
   /** Resets every stream. Resolves when nothing of it is left. Idempotent. */
   close(): Promise<void>;

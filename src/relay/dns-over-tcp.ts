@@ -71,7 +71,6 @@ export class DnsOverTcp implements Conversation {
   }
 
   onLost(): void {
-    this.owner.forget(this.id);
     this.finish(null);
   }
 

@@ -162,6 +162,7 @@ export class RelayHost implements HostNetwork, LinkEvents, StreamHome, Datagrams
     return this.closing;
   }
 
+  /** Made for the call. */
   stats(): RelayHostStats {
     const { link, streams, sockets, arrivedBytes, overflows, strayPackets } = this;
     return {
@@ -190,8 +191,11 @@ export class RelayHost implements HostNetwork, LinkEvents, StreamHome, Datagrams
 
   onLost(why: string): void {
     const error = this.link.state === 'refused' ? 'not-permitted' : 'net-unreachable';
+    const all = [...this.conversations.values()];
+    this.conversations.clear();
+    this.unlaunched.clear();
     this.started().turn.run(() => {
-      for (const conversation of [...this.conversations.values()]) conversation.onLost(error);
+      for (const conversation of all) conversation.onLost(error);
     });
     this.tellState('lost', why);
   }
@@ -214,6 +218,7 @@ export class RelayHost implements HostNetwork, LinkEvents, StreamHome, Datagrams
     return this.padAt;
   }
 
+  /** @internal */
   later(what: () => void): void {
     const { clock, turn } = this.started();
     clock.soon(() => turn.run(what));
@@ -231,8 +236,10 @@ export class RelayHost implements HostNetwork, LinkEvents, StreamHome, Datagrams
     const who = this.conversations.get(id);
     if (link.state === 'ready' && link.canSend) who?.connect();
     else if (link.state === 'ready') this.unlaunched.add(id);
-    else if (link.state !== 'dialling')
+    else if (link.state !== 'dialling') {
+      this.forget(id);
       who?.onLost(link.state === 'refused' ? 'not-permitted' : 'net-unreachable');
+    }
   }
 
   forget(id: number): void {
@@ -240,15 +247,18 @@ export class RelayHost implements HostNetwork, LinkEvents, StreamHome, Datagrams
     this.conversations.delete(id);
   }
 
+  /** @internal */
   closed(stream: RelayStream): void {
     this.streams.delete(stream);
     if (this.streams.size === 0) this.streamsGone();
   }
 
+  /** @internal */
   closedUdp(socket: RelayDatagrams): void {
     this.sockets.delete(socket);
   }
 
+  /** @internal */
   isResolver(at: Endpoint): boolean {
     return this.nameServers.some((one) => sameEndpoint(one, at));
   }

@@ -24,6 +24,7 @@ export interface OutsideStream {
   reset(): void;
   /** Stops reading; a read that is under way still comes. */
   pause(): void;
+  /** Reads on. */
   resume(): void;
 }
 
@@ -37,9 +38,11 @@ export interface OutsideDatagrams {
 
 /** What a stream or a socket of the outside tells. */
 export interface OutsideEvents {
+  /** It is connected, or bound. */
   onOpen(): void;
   /** What has come: of a stream, or one datagram. `bytes` are lent for the call. */
   onData(bytes: Uint8Array): void;
+  /** After write() has said false: it takes more. */
   onWritable(): void;
   /** FIN. */
   onEnd(): void;

@@ -71,14 +71,19 @@ class Bridge implements StreamPair {
 
   /** The user has had enough of either stream: a reset, and the other one ends with the same reason. */
   private fail(reason: unknown): void {
+    this.breakOff(reason);
+    this.stream.reset();
+  }
+
+  /** Everything that somebody may wait for ends with `reason`. */
+  private breakOff(reason: unknown): void {
+    this.pending?.reject(reason);
     this.reader?.error(reason);
     this.writer?.error(reason);
+    this.pending = null;
     this.reader = null;
     this.writer = null;
-    this.pending?.reject(reason);
-    this.pending = null;
     this.settle.reject(reason);
-    this.stream.reset();
   }
 
   onDrain(): void {
@@ -98,14 +103,7 @@ class Bridge implements StreamPair {
       this.onEnd();
       return;
     }
-    const failure = new Error(`the connection has ended: ${error}`);
-    this.pending?.reject(failure);
-    this.pending = null;
-    this.reader?.error(failure);
-    this.writer?.error(failure);
-    this.reader = null;
-    this.writer = null;
-    this.settle.reject(failure);
+    this.breakOff(new Error(`the connection has ended: ${error}`));
   }
 
   private write(chunk: Uint8Array): Promise<void> | undefined {
