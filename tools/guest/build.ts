@@ -8,7 +8,6 @@
 // would run there for four seconds; QEMU starts an ELF kernel through its PVH entry. And the initramfs is not
 // compressed at all.
 
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   copyFileSync,
@@ -23,6 +22,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import * as commands from './commands.ts';
 import { type Entry, packCpio } from './cpio.ts';
 import { moduleEntries, type Nics } from './modules.ts';
 
@@ -44,16 +44,11 @@ const nics: Nics = {
 const programs = ['usr/bin/iperf3', 'usr/bin/socat'];
 
 function fail(message: string): never {
-  process.stderr.write(`guest: ${message}\n`);
-  process.exit(1);
+  return commands.fail('guest', message);
 }
 
-function run(command: string, args: readonly string[], cwd = build): string {
-  const done = spawnSync(command, args, { cwd, encoding: 'utf8', maxBuffer: 1 << 26 });
-  if (done.error !== undefined) fail(`${command}: ${done.error.message}`);
-  if (done.status !== 0) fail(`${command} ${args.join(' ')}\n${done.stderr.trim()}`);
-  return done.stdout;
-}
+const run = (command: string, args: readonly string[], cwd = build): string =>
+  commands.run('guest', command, args, { cwd });
 
 /** Names of the packages: what we want, the kernel that the metapackage stands for, and every library below. */
 function packageNames(): string[] {
@@ -123,33 +118,10 @@ function programEntries(): Entry[] {
 }
 
 function initramfs(): Buffer {
-  const folders = [
-    'bin',
-    'dev',
-    'etc',
-    'lib',
-    'lib64',
-    'modules',
-    'proc',
-    'run',
-    'sys',
-    'tmp',
-    'usr',
-    'usr/lib',
-  ];
-  folders.push('usr/lib/x86_64-linux-gnu');
-  const script = (path: string, file: string): Entry => {
-    return { path, mode: 0o100755, data: readFileSync(join(here, 'files', file)) };
-  };
+  const folders = ['lib', 'lib64', 'usr', 'usr/lib', 'usr/lib/x86_64-linux-gnu'];
   return packCpio([
-    ...folders.map((path) => ({ path, mode: 0o040755, data: Buffer.alloc(0) })),
-    script('init', 'init'),
-    script('bin/agent', 'agent'),
-    script('bin/lease', 'lease'),
-    script('bin/lease-event', 'lease-event'),
+    ...commands.baseEntries(join(here, 'files'), unpacked, folders),
     { path: 'etc/nsswitch.conf', mode: 0o100644, data: Buffer.from('hosts: files dns\n') },
-    { path: 'etc/hosts', mode: 0o100644, data: Buffer.from('127.0.0.1 localhost\n') },
-    { path: 'bin/busybox', mode: 0o100755, data: readFileSync(join(unpacked, 'bin/busybox')) },
     ...programEntries(),
     ...moduleEntries(nics, join(unpacked, 'lib/modules')),
   ]);
@@ -159,7 +131,7 @@ function initramfs(): Buffer {
 function inputsHash(): string {
   const hash = createHash('sha256').update(String(statSync('/var/lib/apt/lists').mtimeMs));
   const files = readdirSync(join(here, 'files')).map((file) => join('files', file));
-  for (const file of ['build.ts', 'cpio.ts', 'modules.ts', ...files.sort()]) {
+  for (const file of ['build.ts', 'commands.ts', 'cpio.ts', 'modules.ts', ...files.sort()]) {
     hash.update(file).update(readFileSync(join(here, file)));
   }
   return hash.digest('hex');

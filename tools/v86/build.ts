@@ -20,7 +20,8 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import { type Entry, packCpio } from '../guest/cpio.ts';
+import * as commands from '../guest/commands.ts';
+import { packCpio } from '../guest/cpio.ts';
 import { moduleEntries } from '../guest/modules.ts';
 import { CARDS, FOLDER } from './settings.ts';
 
@@ -33,17 +34,12 @@ const guestFiles = join(root, 'tools/guest/files');
 const NICS = { ne2k: ['ne2k-pci'], virtio: ['virtio_pci', 'virtio_net'] } as const;
 
 function fail(message: string): never {
-  process.stderr.write(`v86: ${message}\n`);
-  process.exit(1);
+  return commands.fail('v86', message);
 }
 
-function run(command: string, ...args: readonly string[]): string {
-  const env = { ...process.env, APT_CONFIG: join(build, 'apt.conf') };
-  const done = spawnSync(command, args, { cwd: build, env, encoding: 'utf8' });
-  if (done.error !== undefined) fail(`${command}: ${done.error.message}`);
-  if (done.status !== 0) fail(`${command} ${args.join(' ')}\n${done.stderr.trim()}`);
-  return done.stdout;
-}
+const env = { ...process.env, APT_CONFIG: join(build, 'apt.conf') };
+const run = (command: string, ...args: readonly string[]): string =>
+  commands.run('v86', command, args, { cwd: build, env });
 
 /** Fetches the packages, and unpacks them. */
 function fetchPackages(): void {
@@ -55,7 +51,7 @@ function fetchPackages(): void {
   const settings = `APT::Sandbox::User "root";\nAPT::Architecture "i386";\nAPT::Architectures { "i386"; };\n`;
   writeFileSync(join(build, 'apt.conf'), settings + dirs);
   // Some list or other may fail; whether ours are there shows at once.
-  spawnSync('apt-get', ['update', '-qq'], { env: { ...process.env, APT_CONFIG: join(build, 'apt.conf') } });
+  spawnSync('apt-get', ['update', '-qq'], { env });
   const kernel = /Depends: (linux-image-\S+)/.exec(run('apt-cache', 'depends', 'linux-image-686'))?.[1];
   if (kernel === undefined) fail('apt knows no linux-image-686');
   run('apt-get', 'download', '-qq', kernel, 'busybox-static', 'seabios');
@@ -67,19 +63,8 @@ function fetchPackages(): void {
 }
 
 function initramfs(): Buffer {
-  const folders = ['bin', 'dev', 'etc', 'modules', 'proc', 'run', 'sys', 'tmp'];
-  const file = (path: string, data: Buffer): Entry => ({ path, mode: 0o100755, data });
-  const script = (path: string, name: string) => file(path, readFileSync(join(guestFiles, name)));
-  return packCpio([
-    ...folders.map((path) => ({ path, mode: 0o040755, data: Buffer.alloc(0) })),
-    script('init', 'init'),
-    script('bin/agent', 'agent'),
-    script('bin/lease', 'lease'),
-    script('bin/lease-event', 'lease-event'),
-    file('etc/hosts', Buffer.from('127.0.0.1 localhost\n')),
-    file('bin/busybox', readFileSync(join(unpacked, 'bin/busybox'))),
-    ...moduleEntries(NICS, join(unpacked, 'lib/modules')),
-  ]);
+  const modules = moduleEntries(NICS, join(unpacked, 'lib/modules'));
+  return packCpio([...commands.baseEntries(guestFiles, unpacked), ...modules]);
 }
 
 function buildImage(): void {
@@ -116,7 +101,7 @@ function inputsHash(): string {
   const guest = readdirSync(guestFiles)
     .sort()
     .map((file) => join(guestFiles, file));
-  const shared = ['cpio.ts', 'modules.ts'].map((file) => join(root, 'tools/guest', file));
+  const shared = ['commands.ts', 'cpio.ts', 'modules.ts'].map((file) => join(root, 'tools/guest', file));
   for (const file of [...ours, ...guest, ...shared, join(v86, 'v86.wasm'), join(v86, 'libv86.mjs')]) {
     hash.update(readFileSync(file));
   }
