@@ -76,10 +76,10 @@ const out = {
     const bytes = lent(this.batches[this.filling]!, this.used);
     this.used = 0;
     this.filling = 1 - this.filling;
-    this.busy = !writeQuickly(this.socket, bytes, () => this.written());
+    this.busy = !writeQuickly(this.socket, bytes, this);
   },
 
-  written(): void {
+  onWriteDone(): void {
     this.busy = false;
     const flows = [...this.blocked];
     this.blocked.clear();
@@ -243,12 +243,14 @@ class Flow {
     const bytes = lent(this.block + this.half * RING, this.filled);
     this.half = 1 - this.half;
     this.filled = 0;
-    this.writing = !writeQuickly(this.socket, bytes, () => {
-      this.writing = false;
-      this.ackDue = true;
-      this.settle();
-      out.flush();
-    });
+    this.writing = !writeQuickly(this.socket, bytes, this);
+  }
+
+  onWriteDone(): void {
+    this.writing = false;
+    this.ackDue = true;
+    this.settle();
+    out.flush();
   }
 
   private nextPlace(): Buffer {

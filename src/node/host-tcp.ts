@@ -23,7 +23,7 @@ import type { HostContext, HostError, HostStream, HostStreamEvents } from '../ho
 import { arenaView } from './arena-view.ts';
 import { toHostError } from './host-errors.ts';
 import type { OpenSockets } from './open-sockets.ts';
-import { QUICK_WRITES, writeQuickly } from './quick-write.ts';
+import { QUICK_WRITES, type QuickWriter, writeQuickly } from './quick-write.ts';
 import { takeOver } from './take-over.ts';
 
 /** Bytes of the landing pad: what libuv reads at most at once where a ring has no room. */
@@ -58,7 +58,7 @@ interface StreamSocket extends Socket {
 
 const region = new Region();
 
-export class TcpStream implements HostStream {
+export class TcpStream implements HostStream, QuickWriter {
   private readonly shared: TcpShared;
   private events: HostStreamEvents;
   private socket!: Socket;
@@ -126,15 +126,15 @@ export class TcpStream implements HostStream {
   write(off: number, len: number): boolean {
     assert(!this.writing, 'one write at a time');
     const view = arenaView(this.shared.context.arena.memory, off, len);
-    const isDone = writeQuickly(this.socket, view, this.whenWritten);
+    const isDone = writeQuickly(this.socket, view, this);
     this.writing = !isDone;
     return isDone;
   }
 
-  private readonly whenWritten = (error?: Error | null): void => {
+  onWriteDone(error?: Error | null): void {
     // A write that failed ends the stream: its region stays in use until onClose.
     if (!error && !this.socket.destroyed) this.shared.context.turn.run(TcpStream.tellWritten, this);
-  };
+  }
 
   end(): void {
     this.socket.end();

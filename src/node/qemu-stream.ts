@@ -54,7 +54,7 @@ export class QemuStreamLink extends StreamLink {
   }
 
   protected write({ off, len }: Region): boolean {
-    return writeQuickly(this.socket, arenaView(this.attached!.host.arena.memory, off, len), this.onWriteDone);
+    return writeQuickly(this.socket, arenaView(this.attached!.host.arena.memory, off, len), this);
   }
 
   private listen(): void {

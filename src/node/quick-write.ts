@@ -9,14 +9,16 @@ const NOTHING = Buffer.alloc(0);
 /** For sockets that are written to in this way: Node need not tell anybody to wait. */
 export const QUICK_WRITES = { writableHighWaterMark: Number.MAX_SAFE_INTEGER } as const;
 
-/** True when the system has all of `bytes`. Else they are in use until `whenDone` is called, with the error if there was one. */
-export function writeQuickly(
-  socket: Socket,
-  bytes: Uint8Array,
-  whenDone: (error?: Error | null) => void,
-): boolean {
+/** Not a function: of thousands of idle connections each would hold its own for life, and few ever have to wait. */
+export interface QuickWriter {
+  /** What had to wait is written, or failed. */
+  onWriteDone(error?: Error | null): void;
+}
+
+/** True when the system has all of `bytes`. Else they are in use until `writer` is told. */
+export function writeQuickly(socket: Socket, bytes: Uint8Array, writer: QuickWriter): boolean {
   socket.write(bytes);
   if (socket.writableLength === 0) return true;
-  socket.write(NOTHING, whenDone);
+  socket.write(NOTHING, (error) => writer.onWriteDone(error));
   return false;
 }

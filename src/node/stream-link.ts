@@ -15,6 +15,7 @@ import { Budget } from '../base/turn.ts';
 import { Deframer, RECEIVE_BUFFER_LEN } from '../link/framing.ts';
 import type { Link, LinkHost, LinkSink, ShowFrame } from '../link/link.ts';
 import { TransmitQueue } from '../link/transmit.ts';
+import type { QuickWriter } from './quick-write.ts';
 import { threadSharing } from './thread-sharing.ts';
 
 const BATCHES = 4;
@@ -28,7 +29,7 @@ interface Attached {
   readonly receiveOff: number;
 }
 
-export abstract class StreamLink implements Link {
+export abstract class StreamLink implements Link, QuickWriter {
   readonly name: string;
   abstract readonly maxFrame: number;
   protected attached: Attached | null = null;
@@ -129,9 +130,9 @@ export abstract class StreamLink implements Link {
     this.attached!.host.turn.run(this.takeRest);
   }
 
-  protected readonly onWriteDone = (error?: Error | null): void => {
+  onWriteDone(error?: Error | null): void {
     if (!error && this.reason === null) this.attached!.host.turn.run(this.takeWritten);
-  };
+  }
 
   /** The connection is closed, if not for another reason before then for this one. */
   protected connectionClosed(reason: string): void {

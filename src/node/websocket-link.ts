@@ -93,13 +93,13 @@ export class WebSocketLink extends StreamLink {
     const bytes = arenaView(memory, off, len);
     if (this.format === 'frame') {
       framesToMessages(memory, off, off + len);
-      return writeQuickly(this.socket, bytes, this.onWriteDone);
+      return writeQuickly(this.socket, bytes, this);
     }
     this.socket.cork();
     this.socket.write(streamHeader(len));
     this.socket.write(bytes);
     this.socket.uncork();
-    return this.socket.writableLength === 0 || writeQuickly(this.socket, NOTHING, this.onWriteDone);
+    return this.socket.writableLength === 0 || writeQuickly(this.socket, NOTHING, this);
   }
 
   /** `code`: what the client is told, as far as it still listens. */
