@@ -9,19 +9,23 @@
 // Writing. libuv tries to write at once; `writableLength` is 0 right after write() when it took everything, and then
 // the region is free. Otherwise it is in use until the write's callback, or until 'close' when the socket dies first.
 //
-// Reset or FIN. A RST right behind data often reaches Node as a plain 'end'. The kernel knows no peer of a connection
-// that was reset, so getpeername tells the two apart, as long as nobody has asked it before (Node remembers the answer)
-// and our own FIN was not out (then an orderly end looks the same). A paused socket learns of neither.
+// Reset or FIN. A RST right behind data often reaches Node as a plain 'end', so the kernel is asked (last-word.ts). A paused
+// socket learns of neither. Our own reset after our FIN is a close(2): what the kernel has still to send it goes on
+// sending, and answers whatever comes by RST. A RST at once would take with it what the remote has not received yet.
+//
+// Keep-alive. The guest cannot tell whether the remote is there: its own probes are answered here.
 
 import type { OnReadOpts, SocketConstructorOpts } from 'node:net';
 import { Socket } from 'node:net';
 import type { Endpoint } from '../base/addr.ts';
 import { formatIp, isIpv4 } from '../base/addr.ts';
 import { assert } from '../base/assert.ts';
+import type { Ms } from '../base/clock.ts';
 import { Region } from '../base/region.ts';
 import type { HostContext, HostError, HostStream, HostStreamEvents } from '../host/host-network.ts';
 import { arenaView } from './arena-view.ts';
 import { toHostError } from './host-errors.ts';
+import { wasReset } from './last-word.ts';
 import type { OpenSockets } from './open-sockets.ts';
 import { QUICK_WRITES, type QuickWriter, writeQuickly } from './quick-write.ts';
 import { takeOver } from './take-over.ts';
@@ -55,6 +59,10 @@ const STREAM = Symbol('stream');
 interface StreamSocket extends Socket {
   [STREAM]: TcpStream;
 }
+
+/** Silence of the remote before it is asked whether it is there; towards the guest tcp/timers.ts has the same. */
+const KEEPALIVE_IDLE: Ms = 7_200_000;
+const KEEPALIVE_HALF_CLOSED: Ms = 75_000;
 
 const region = new Region();
 
@@ -97,6 +105,7 @@ export class TcpStream implements HostStream, QuickWriter {
     } as SocketConstructorOpts);
     stream.adopt(socket);
     socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEPALIVE_IDLE);
     socket.pause();
     socket.on('connect', onConnect);
     // A literal address: no lookup, and no second attempt with another family.
@@ -114,6 +123,7 @@ export class TcpStream implements HostStream, QuickWriter {
     const own = canTakeOver ? takeOver(socket, stream.reader()) : socket;
     if (own === null) return null;
     stream.adopt(own);
+    own.setKeepAlive(true, KEEPALIVE_IDLE);
     if (!canTakeOver) own.on('data', onChunk);
     return stream;
   }
@@ -138,6 +148,7 @@ export class TcpStream implements HostStream, QuickWriter {
 
   end(): void {
     this.socket.end();
+    this.socket.setKeepAlive(true, KEEPALIVE_HALF_CLOSED);
   }
 
   reset(): void {
@@ -146,9 +157,10 @@ export class TcpStream implements HostStream, QuickWriter {
     this.error = null;
     const { socket } = this;
     if (socket.connecting) socket.destroy();
-    // Between shutdown(2) and its callback libuv refuses a reset, and the socket would stay for ever.
-    else if (this.finIsOut && !socket.writableFinished) socket.once('finish', () => socket.resetAndDestroy());
-    else socket.resetAndDestroy();
+    else if (!this.finIsOut) socket.resetAndDestroy();
+    else if (socket.writableFinished) socket.destroy();
+    // Not before shutdown(2), which libuv has still to call: the FIN would be behind nothing.
+    else socket.once('finish', () => socket.destroy());
   }
 
   resume(): void {
@@ -225,7 +237,11 @@ export class TcpStream implements HostStream, QuickWriter {
   // What the socket's listeners call.
 
   connected(): void {
-    this.shared.context.turn.run(TcpStream.tellOpen, this);
+    if (isOwnEcho(this.socket)) {
+      // Nobody listens there: our own SYN, from the port that the kernel gave us by chance, has met itself.
+      this.error ??= 'refused';
+      this.socket.destroy();
+    } else this.shared.context.turn.run(TcpStream.tellOpen, this);
   }
 
   takeNewChunk(chunk: Buffer): void {
@@ -236,9 +252,8 @@ export class TcpStream implements HostStream, QuickWriter {
   takeEof(): void {
     this.endAfterChunk = this.chunk !== null;
     if (this.endAfterChunk) return;
-    const isReset = !this.finIsOut && this.socket.remoteAddress === undefined;
-    if (isReset) {
-      this.noteError(new ConnectionReset());
+    if (wasReset(this.socket)) {
+      if (!this.silenced) this.error ??= 'reset';
       this.socket.destroy();
     } else this.shared.context.turn.run(TcpStream.tellEnd, this);
   }
@@ -301,8 +316,9 @@ function onGone(this: StreamSocket): void {
   this[STREAM].gone();
 }
 
-class ConnectionReset extends Error {
-  readonly code = 'ECONNRESET';
+/** Are both ends of the connection the same? RFC 9293 3.5, simultaneous open, with nobody else. */
+function isOwnEcho(socket: Socket): boolean {
+  return socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
 }
 
 /** Stands for a connection for which there is no descriptor: closed with 'exhausted' right away. */

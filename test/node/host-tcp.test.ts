@@ -1,69 +1,15 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import type { AddressInfo, Server, Socket } from 'node:net';
-import { connect, createServer } from 'node:net';
+import type { Socket } from 'node:net';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Endpoint } from '../../src/base/addr.ts';
 import type { HostStream } from '../../src/host/host-network.ts';
 import { NodeClock } from '../../src/node/clock.ts';
 import { DescriptorBudget } from '../../src/node/descriptors.ts';
-import { NodeHost, type NodeHostOptions } from '../../src/node/host-sockets.ts';
-import { at, readAll, StreamRecord, takeBlock } from '../support/host-sink.ts';
+import { bench, closeAll, rounds, serve } from '../support/host-bench.ts';
+import { at, readAll, StreamRecord } from '../support/host-sink.ts';
+
 import { newHost, pattern } from '../support/link-bench.ts';
-
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-function bench(options: NodeHostOptions = {}) {
-  const context = newHost(new NodeClock(), 16 << 20);
-  const used = context.arena.used;
-  const host = new NodeHost(options);
-  host.start(context);
-  cleanups.push(async () => {
-    await host.close();
-    blocks.forEach((give) => {
-      give();
-    });
-    expect(context.arena.used).toBe(used + taken);
-  });
-  const blocks: (() => void)[] = [];
-  let taken = 0;
-  const block = (bytes: number): number => {
-    taken += bytes;
-    return takeBlock(context, bytes);
-  };
-  const dial = (to: Endpoint, record = new StreamRecord(context)): StreamRecord => {
-    record.stream = host.connectTcp(to, record);
-    return record;
-  };
-  return { context, host, dial, block };
-}
-
-async function serve(
-  onSocket: (socket: Socket) => void,
-  options = {},
-): Promise<Endpoint & { server: Server }> {
-  const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true, ...options }, (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    onSocket(socket);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return { ...at('127.0.0.1', (server.address() as AddressInfo).port), server };
-}
-
-/** Lets the event loop go round `n` times. */
-async function rounds(n: number): Promise<void> {
-  for (let i = 0; i < n; i++) await new Promise((resolve) => setImmediate(resolve));
-}
 
 /** Writes all of `data` through [off, off+size), which is overwritten as soon as write() or onWritten says it is free. */
 function pump(
@@ -97,6 +43,8 @@ function pump(
   go();
   return counts;
 }
+
+afterEach(closeAll);
 
 describe('TCP through Node: connecting', () => {
   test('onOpen comes later, data both ways, half-close both ways, one onClose with null', async () => {
@@ -391,39 +339,6 @@ describe('TCP through Node: writing', () => {
     record.stream!.write(off, 65536);
     await record.until(() => record.closed !== 'open');
     expect(record.story).toEqual(['open', 'close reset']);
-  });
-});
-
-describe('TCP through Node: how a connection ends', () => {
-  test('RST right behind data, 100 times: data, then reset; never an end in order', async () => {
-    const { dial, block } = bench();
-    const to = await serve((socket) => {
-      socket.on('data', () => socket.write('last words', () => socket.resetAndDestroy()));
-    });
-    const letter = block(4096);
-    for (let i = 0; i < 100; i++) {
-      const record = dial(to);
-      await record.until(() => record.events.includes('open'));
-      record.stream!.resume();
-      record.stream!.write(letter, 1);
-      await record.until(() => record.closed !== 'open');
-      expect(record.text).toBe('last words');
-      expect(record.story).toEqual(['open', 'close reset']);
-    }
-  });
-
-  test('FIN right behind data, 100 times: data, then end', async () => {
-    const { dial } = bench();
-    const to = await serve((socket) => socket.end('last words'));
-    for (let i = 0; i < 100; i++) {
-      const record = dial(to);
-      record.stream!.resume();
-      await record.until(() => record.events.includes('end'));
-      expect(record.text).toBe('last words');
-      record.stream!.end();
-      await record.until(() => record.closed !== 'open');
-      expect(record.story.at(-1)).toBe('close null');
-    }
   });
 });
 
