@@ -44,7 +44,7 @@ export class Guest {
   readonly tcp = new Set<TcpFlow>();
   /** In the order of last use, to the second. */
   readonly udp = new Set<UdpFlow>();
-  /** Flows in TIME-WAIT, oldest first: the first to go when the limit is reached. */
+  /** Flows in TIME-WAIT whose host has all that it is due, oldest first: the first to go when the limit is reached. */
   readonly timeWait = new Set<TcpFlow>();
   /** SYNs whose host has not answered. */
   pendingConnects = 0;
@@ -52,6 +52,8 @@ export class Guest {
   gone = false;
   /** Flows that wait for room on the guest's link. */
   readonly blocked = new Set<TcpFlow>();
+  /** Flows that have ended, and whose reset waits for room on it. */
+  readonly owed = new Set<TcpFlow>();
   private readonly arena: Arena;
 
   constructor(port: GuestPort, arena: Arena) {

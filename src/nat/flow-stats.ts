@@ -19,6 +19,7 @@ export interface UdpFlowStats {
   readonly guest: string;
   /** The address the guest uses for the other side; of UDP the one it sent to first. */
   readonly remote: string;
+  /** Bytes that the host has taken, and bytes read from the host, whether the guest has them yet or not. */
   readonly bytesToHost: number;
   readonly bytesToGuest: number;
   /** Milliseconds since it was opened, and since something came or went. */
@@ -93,7 +94,7 @@ export function tcpFlowStats(flow: Flow, tcb: Tcb, facts: TcpFlowFacts, now: Ms)
     retransmits: tcb.retransmits,
     guestWindowClosed: queued > 0 && tcb.sndWnd === 0,
     hostPaused: facts.hostPaused,
-    ownWindowClosed: waiting > 0 && rcvWnd < tcb.sendMss,
+    ownWindowClosed: waiting > 0 && rcvWnd < Math.min(tcb.sendMss, tcb.rcvLimit >> 1),
   };
 }
 

@@ -18,6 +18,8 @@ import { UdpFlow } from './udp-flow.ts';
 /** A guest holds at most this many times the sockets that are left for all others. */
 const OF_THE_SPARE = 7;
 const ENDED_PER_TURN = 32;
+/** Resets that wait for room on a guest's link, which may never have any. */
+const MAX_OWED = 1024;
 /** A reopened connection leaves a window's worth unused: nothing of the old one can be taken for one of its segments. */
 const BEYOND_USED = 65536;
 
@@ -158,6 +160,10 @@ export class Flows {
   portWritable(ingress: number): void {
     const guest = this.guests.get(ingress);
     if (guest === undefined) return;
+    for (const flow of guest.owed) {
+      if (!flow.payReset()) return;
+      guest.owed.delete(flow);
+    }
     for (const flow of guest.blocked) this.context.turn.wantEgress(flow);
     guest.blocked.clear();
   }
@@ -166,6 +172,7 @@ export class Flows {
     const guest = this.guests.get(port.id);
     if (guest === undefined) return;
     guest.gone = true;
+    guest.owed.clear();
     this.endSome(guest, [...guest.tcp, ...guest.udp]);
   }
 
@@ -173,7 +180,7 @@ export class Flows {
   private endSome(guest: Guest, flows: (TcpFlow | UdpFlow)[]): void {
     const { turn, timers } = this.context;
     for (const flow of flows.splice(-ENDED_PER_TURN)) {
-      if (flow instanceof TcpFlow) flow.guestGone(turn.now);
+      if (flow instanceof TcpFlow) flow.guestGone();
       else flow.abort('guest-gone');
     }
     if (flows.length === 0) this.forgetIfDone(guest);
@@ -189,13 +196,18 @@ export class Flows {
   unlist(flow: TcpFlow): void {
     flow.writeKey(this.key);
     this.tcp.delete(this.key, flow);
+    this.guestOf(flow)?.timeWait.delete(flow);
+  }
+
+  oweReset(flow: TcpFlow, guest: Guest): void {
+    if (guest.owed.size < MAX_OWED && !guest.gone) guest.owed.add(flow);
+    else this.context.drops.lose(Loss.LinkQueueFull);
   }
 
   ended(flow: Flow, reason: FlowEnd): void {
     const guest = this.guestOf(flow);
     if (flow instanceof TcpFlow) {
       guest?.tcp.delete(flow);
-      guest?.timeWait.delete(flow);
       guest?.blocked.delete(flow);
     } else if (flow instanceof UdpFlow) {
       flow.writeKey(this.key);

@@ -140,14 +140,14 @@ export class NatInput {
     return flow;
   }
 
-  /** RFC 9293 3.6.1 (MAY-2), RFC 6191: a SYN beyond everything the old connection said opens a new one. */
-  private beginsAnew(flow: TcpFlow): boolean {
+  /** RFC 9293 3.6.1 (MAY-2), RFC 6191 2: a SYN beyond everything the old connection said opens a new one. */
+  private beginsAnew({ tcb }: TcpFlow): boolean {
     const { segment } = this;
     if (!segment.has(Flag.Syn) || segment.has(Flag.Ack | Flag.Rst)) return false;
-    if (seqLt(flow.tcb.rcvNxt, segment.seq)) return true;
-    return (
-      flow.tcb.timestamps && segment.options.hasTimestamps && seqLt(flow.tcb.tsRecent, segment.options.tsVal)
-    );
+    const isBeyond = seqLt(tcb.rcvNxt, segment.seq);
+    if (!tcb.timestamps || !segment.options.hasTimestamps) return isBeyond;
+    const { tsVal } = segment.options;
+    return seqLt(tcb.tsRecent, tsVal) || (tcb.tsRecent === tsVal && isBeyond);
   }
 
   /** RFC 9293 3.10.7.1, 3.10.7.2. `used`: end of what the connection before this one has sent. */

@@ -4,18 +4,18 @@
 // the host said: open, refused, unreachable or silence. A forward is the mirror: the client's stream is there, unread,
 // and our own SYN goes to the guest.
 //
-// guest -> host: segments land in tcb.recvRing. Once a turn the contiguous bytes at its front go to stream.write(); when
-// the kernel has taken them the ring is consumed and the window opens. The guest's FIN is passed on behind the last byte.
-// host -> guest: download.ts.
+// guest -> host: upload.ts. host -> guest: download.ts.
 //
-// The end. Both FINs done: TIME-WAIT or CLOSED, the flow lives on until the host has taken the last byte. A reset from
-// the guest resets the stream at once. A reset from the host reaches the guest behind the data that came before it. The
-// rings are given back when the stream has said onClose, because until then its regions are in use.
+// The end. Both FINs done: TIME-WAIT or CLOSED, the flow lives on until the host has taken the last byte. So it does when
+// the guest is gone after its FIN, by a reset, in silence or with its link: it has said all, and was told that it arrived
+// (a guest that has closed forgets the connection after a minute, RFC 9293 3.6, and its reset answers our keep-alive). A
+// reset before that resets the stream at once. A reset from the host reaches the guest behind the data that came before
+// it. The rings are given back when the stream has said onClose, because until then its regions are in use.
 
 import { type Endpoint, ipv4Addr } from '../base/addr.ts';
 import type { Ms } from '../base/clock.ts';
 import { Loss } from '../base/drop.ts';
-import { Region } from '../base/region.ts';
+import type { Region } from '../base/region.ts';
 import { type Timer, timerOf } from '../base/timers.ts';
 import type { Egress } from '../base/turn.ts';
 import type { HostError, HostStream, HostStreamEvents } from '../host/host-network.ts';
@@ -31,20 +31,24 @@ import type { Flow, FlowEnd } from './flow.ts';
 import { type TcpFlowStats, tcpFlowStats } from './flow-stats.ts';
 import { setKey } from './flow-table.ts';
 import { endFor, icmpCodeFor } from './refusals.ts';
+import { Upload } from './upload.ts';
 
-/** How long the host may take for the last bytes of a connection that the guest has closed. */
+/** How long the host may take nothing of what a guest has left it, and the guest of what a host has that has reset. */
 const LINGER_LIMIT: Ms = 600_000;
-/** How long a flow whose guest has gone may still deliver to the host. */
 const DRAIN_LIMIT: Ms = 30_000;
+/** What a host has for its last word, when it has all and the guest is gone: so long, and so many bytes. */
+const LAST_WORD_LIMIT: Ms = 30_000;
+const MOST_UNHEARD = 1 << 20;
 
 /** Told when a flow leaves the table, and when the last of it is gone. */
 export interface TcpFlowOwner {
   /** No packet of the guest belongs to it any more. */
   unlist(flow: TcpFlow): void;
   ended(flow: TcpFlow, reason: FlowEnd): void;
+  /** The guest's link had no room for the flow's reset: payReset() when it has. */
+  oweReset(flow: TcpFlow, guest: Guest): void;
 }
 
-const region = new Region();
 const fireTimer = (_: Ms, flow: TcpFlow): void => flow.onTimer();
 
 export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
@@ -53,25 +57,24 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
   readonly ingress: number;
   readonly route: TcpRoute;
   readonly tcb: Tcb;
-  bytesToHost = 0;
   private readonly openedAt: Ms;
   private readonly context: NatContext;
   private readonly owner: TcpFlowOwner;
   private readonly peer: Guest;
+  private readonly upload: Upload;
   private readonly download: Download;
   private stream: HostStream | null = null;
   private phase: 'connecting' | 'open' | 'ended' = 'connecting';
   private streamClosed = false;
-  /** Bytes of recvRing in the hands of stream.write(). */
-  private writing = 0;
-  private guestFin = false;
-  private endSent = false;
   /** Our SYN to the guest is not answered yet: a reset now is a refusal. */
   private unanswered = false;
   /** The host has reset: the guest hears of it when it has all that came before, or takes nothing for DRAIN_LIMIT. */
   private resetDue = false;
   private tcbDone = false;
+  /** Bytes that the host has said to a guest that is gone. */
+  private unheard = 0;
   private reason: FlowEnd = 'closed';
+  private stepLimit: Ms = LINGER_LIMIT;
   /** Why it is over; null while it is not. */
   ended: FlowEnd | null = null;
   /** The connect limit, or the end of what the host is given to take the last bytes. null while there is none. */
@@ -99,6 +102,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
       iss: init.iss,
       tsOffset: init.tsOffset,
     });
+    this.upload = new Upload(this.tcb, context.turn);
     this.download = new Download(context, this.tcb);
   }
 
@@ -126,32 +130,27 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
 
   abort(reason: FlowEnd): void {
     if (this.phase === 'ended') return;
-    user.abort(this.tcb, this.context.turn.now);
+    this.abortTcb();
     this.finish(reason, true);
   }
 
-  /** The guest's link has gone: nobody will answer. What it had finished saying is still delivered. */
-  guestGone(now: Ms): void {
+  /** The guest's link has gone: nobody will answer. */
+  guestGone(): void {
     if (this.phase === 'ended') return;
-    const draining = this.guestFin && this.phase === 'open' && !this.streamClosed;
-    user.abort(this.tcb, now);
-    if (!draining) {
-      this.finish('guest-gone', true);
-      return;
-    }
-    this.tcbEnded('guest-gone');
-    if (this.isEnded) return;
-    this.startTimer(now + DRAIN_LIMIT);
-    // Reads on, for nobody, to see the host's FIN.
-    this.download.discard();
-    this.resume();
-    this.wantOutput();
+    user.discard(this.tcb);
+    this.stepLimit = DRAIN_LIMIT;
+    this.leaveToHost('guest-gone');
   }
 
   /** The guest begins anew from the same port while we wait out the old connection. RFC 9293 3.6.1. */
   retire(): void {
     user.discard(this.tcb);
     this.tcbEnded('closed');
+  }
+
+  /** The link has room for the reset that abortTcb() owes the guest. False: it had none again. */
+  payReset(): boolean {
+    return user.resetAgain(this.tcb, this.context.turn.now);
   }
 
   // Made when somebody asks, which is seldom: an idle flow is as small as it can be.
@@ -168,6 +167,10 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
   writeKey(key: Int32Array): void {
     const { route, tcb } = this;
     setKey(key, route.dst, tcb.peerPort, route.src, tcb.ownPort, Protocol.Tcp, this.ingress);
+  }
+
+  get bytesToHost(): number {
+    return this.upload.bytes;
   }
 
   get bytesToGuest(): number {
@@ -194,7 +197,8 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
     if (this.tcbDone) return;
     output(this.tcb, now);
     if (this.tcb.linkBlocked) this.peer.blocked.add(this);
-    if (this.tcb.state === 'TIME-WAIT') this.peer.timeWait.add(this);
+    // Until the host has all of it there is more to wait for than time.
+    if (this.tcb.state === 'TIME-WAIT' && this.upload.ended) this.peer.timeWait.add(this);
   }
 
   // TcpUser
@@ -213,7 +217,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
   }
 
   onPeerFin(): void {
-    this.guestFin = true;
+    this.upload.finished = true;
     this.wantOutput();
   }
 
@@ -227,8 +231,8 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
 
   onClosed(reason: CloseReason): void {
     if (reason === 'normal') this.tcbEnded('closed');
-    else if (reason === 'timed-out') this.finish('timed-out', true);
-    else this.finish(this.unanswered ? 'refused' : 'guest-reset', true);
+    else if (reason === 'timed-out') this.leaveToHost(reason);
+    else this.leaveToHost(this.unanswered ? 'refused' : 'guest-reset');
   }
 
   // HostStreamEvents
@@ -249,17 +253,16 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
 
   onRead(off: number, len: number): boolean {
     if (this.phase === 'open' && !this.tcbDone) return this.download.read(off, len);
-    // Nobody is there to have it; the host's FIN is still waited for.
     this.tcb.sendRing.release();
-    return this.phase === 'open';
+    this.unheard += len;
+    if (this.unheard <= MOST_UNHEARD) return this.phase === 'open';
+    this.settle();
+    return false;
   }
 
   onWritten(): void {
-    const len = this.writing;
-    this.writing = 0;
-    this.tcb.recvRing.release();
-    if (this.phase === 'ended') return;
-    this.took(len);
+    if (this.phase === 'ended') this.upload.release();
+    else this.upload.written();
     this.wantOutput();
   }
 
@@ -271,15 +274,14 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
 
   onClose(error: HostError | null): void {
     this.streamClosed = true;
-    this.writing = 0;
+    this.upload.release();
     this.tcb.sendRing.release();
-    this.tcb.recvRing.release();
     if (this.phase === 'ended') {
       user.freeRings(this.tcb);
       return;
     }
     if (this.phase === 'connecting') this.refuse(error ?? 'failed');
-    else if (this.tcbDone || (this.download.finished && this.endSent)) this.settle();
+    else if (this.tcbDone || (this.download.finished && this.upload.ended)) this.settle();
     else if (this.download.isDelivered) this.abort('host-reset');
     else {
       this.resetDue = true;
@@ -287,35 +289,10 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
     }
   }
 
-  // Guest to host
-
   private writeToHost(): void {
-    const { recvRing } = this.tcb;
-    const { stream } = this;
-    if (this.phase !== 'open' || stream === null || this.streamClosed) return;
-    while (this.writing === 0 && recvRing.length > 0) {
-      recvRing.readable(0, region);
-      const { len } = region;
-      this.writing = len;
-      if (!stream.write(region.off, len)) {
-        recvRing.hold();
-        return;
-      }
-      this.writing = 0;
-      this.took(len);
-    }
-    if (this.guestFin && !this.endSent && recvRing.length === 0 && this.writing === 0) {
-      this.endSent = true;
-      stream.end();
-    }
+    if (this.phase !== 'open' || this.stream === null || this.streamClosed) return;
+    this.upload.writeTo(this.stream);
     if (this.tcbDone) this.settle();
-  }
-
-  /** The host has taken `len` bytes off the front of the ring. output() follows: the window may have opened. */
-  private took(len: number): void {
-    this.bytesToHost += len;
-    if (this.tcbDone) this.tcb.recvRing.consume(len);
-    else user.receivedBeforeOutput(this.tcb, len, this.context.turn.now);
   }
 
   private resume(): void {
@@ -346,7 +323,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
         now,
       );
       user.discard(this.tcb);
-    } else user.abort(this.tcb, now);
+    } else this.abortTcb();
     this.finish(endFor(error), false);
   }
 
@@ -374,14 +351,36 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
     this.reason = reason;
     this.owner.unlist(this);
     this.settle();
-    if (!this.isEnded) this.startTimer(this.context.turn.now + LINGER_LIMIT);
   }
 
-  /** Both sides have what they are due? Then this flow is over. */
+  /** The guest is gone, and hears and says nothing any more. What it had finished saying is the host's, if that is there. */
+  private leaveToHost(reason: FlowEnd): void {
+    if (!this.upload.finished || this.phase !== 'open' || this.streamClosed) {
+      this.finish(reason, true);
+      return;
+    }
+    // What it has not acknowledged it will not have.
+    if (!this.download.isDelivered) this.unheard = MOST_UNHEARD + 1;
+    this.tcbEnded(reason);
+    if (this.isEnded) return;
+    // Reads on, for nobody, to see the host's FIN.
+    this.download.discard();
+    this.resume();
+    this.wantOutput();
+  }
+
+  /** Both sides have what they are due? Then this flow is over; else the host has time for the next step. */
   private settle(): void {
-    if (this.phase !== 'open') return;
-    const exchanged = this.endSent && this.download.finished && this.writing === 0;
-    if (this.tcbDone && (this.streamClosed || exchanged)) this.finish(this.reason, false);
+    if (this.phase !== 'open' || !this.tcbDone) return;
+    const { ended } = this.upload;
+    if (this.streamClosed || (ended && this.download.finished)) this.finish(this.reason, false);
+    else if (ended && this.unheard > MOST_UNHEARD) this.finish(this.reason, true);
+    else this.startTimer(this.context.turn.now + (ended ? LAST_WORD_LIMIT : this.stepLimit));
+  }
+
+  /** Ends the connection with the guest by a reset, which is owed where the link has no room for it. */
+  private abortTcb(): void {
+    if (!user.abort(this.tcb, this.context.turn.now)) this.owner.oweReset(this, this.peer);
   }
 
   private finish(reason: FlowEnd, resetStream: boolean): void {

@@ -98,7 +98,7 @@ export interface LimitsConfig {
   readonly leases?: number;
   /**
    * Bytes buffered for one TCP flow, each direction: 4096 to 4194304, a power of two, at most a quarter of the arena.
-   * Default 1048576.
+   * Towards the guest one read of the host's socket, at most 65536 bytes, may wait beside them. Default 1048576.
    */
   readonly flowBytes?: number;
   /** Bytes of the arena, a power of two from 8 MiB to 1 GiB. Default 128 MiB; untouched bytes cost nothing. */

@@ -55,12 +55,14 @@ export function close(tcb: Tcb, now: Ms): void {
   tcb.user.wantOutput();
 }
 
-/** Ends the connection now, with a reset where the peer knows of it. RFC 9293 3.9.1.6. onClosed does not follow. */
-export function abort(tcb: Tcb, now: Ms): void {
-  if (tcb.state === 'CLOSED') return;
-  sendReset(tcb, now);
-  setState(tcb, 'abort');
-  stop(tcb);
+/**
+ * Ends the connection now, with a reset where the peer knows of it. RFC 9293 3.9.1.6. onClosed does not follow. False: the
+ * link had no room for the reset, which resetAgain() is for.
+ */
+export function abort(tcb: Tcb, now: Ms): boolean {
+  const told = isToBeTold(tcb) ? resetAgain(tcb, now) : true;
+  if (tcb.state !== 'CLOSED') discard(tcb);
+  return told;
 }
 
 /** Ends the connection now and says nothing: the peer is told in another way. onClosed does not follow. */
@@ -78,7 +80,8 @@ export function freeRings(tcb: Tcb): void {
 
 /** The connection is over for `reason`, which its user hears. A peer that timed out is told by a reset. */
 export function end(tcb: Tcb, reason: CloseReason, now: Ms): void {
-  if (reason === 'timed-out') sendReset(tcb, now);
+  // Where it cannot go there is nobody to miss it: the peer has been silent for minutes.
+  if (reason === 'timed-out' && isToBeTold(tcb)) resetAgain(tcb, now);
   setState(tcb, 'abort');
   stop(tcb);
   tcb.user.onClosed(reason);
@@ -103,17 +106,21 @@ function stop(tcb: Tcb): void {
   armTimer(tcb);
 }
 
+/** Has the peer a connection that it does not know to be over? */
+function isToBeTold({ state }: Tcb): boolean {
+  return state !== 'CLOSED' && state !== 'TIME-WAIT' && state !== 'SYN-SENT';
+}
+
 /**
  * RST|ACK at the next sequence number: acceptable to a peer in any state that has heard of us (RFC 9293
  * 3.10.5, RFC 5961 3.2). A peer whose SYN we have not answered gets its own number acknowledged (3.10.7.1). RFC 7323 3.2:
- * with timestamps, where they are in force.
+ * with timestamps, where they are in force. False: the link has no room.
  */
-function sendReset(tcb: Tcb, now: Ms): void {
-  if (tcb.state === 'TIME-WAIT' || tcb.state === 'SYN-SENT') return;
+export function resetAgain(tcb: Tcb, now: Ms): boolean {
   const stamped = tcb.synAcked && tcb.timestamps;
   const len = tcp.MIN_HEADER_LEN + (stamped ? TIMESTAMPS_LEN : 0);
   const at = tcb.out.reserve(len);
-  if (at < 0) return;
+  if (at < 0) return false;
   const seq = tcb.synAckHeld ? 0 : tcb.bareSeq;
   const { memory } = tcb.env.arena;
   const v = memory.view;
@@ -123,4 +130,5 @@ function sendReset(tcb: Tcb, now: Ms): void {
   tcb.out.commit(len);
   tcb.env.counters.resetsOut++;
   tcb.lastSentAt = now;
+  return true;
 }

@@ -94,22 +94,26 @@ export interface TcpFields extends Ipv4Fields {
   readonly ack?: number;
   readonly flags?: number;
   readonly wnd?: number;
+  /** A multiple of four bytes. */
+  readonly tcpOptions?: Uint8Array;
   /** What the header says, in bytes. */
   readonly tcpHeaderLen?: number;
   readonly badTcpChecksum?: boolean;
 }
 
-/** A TCP segment without options in a frame. */
+/** A TCP segment in a frame. */
 export function tcp(fields: TcpFields, payload: Buffer | string = ''): Buffer {
   const data = Buffer.from(payload as string, 'latin1');
+  const { tcpOptions = Buffer.alloc(0) } = fields;
   const header = Buffer.concat([
     u16(fields.sport ?? 5000),
     u16(fields.dport ?? 80),
     u32(fields.seq ?? 1000),
     u32(fields.ack ?? 0),
-    Buffer.from([((fields.tcpHeaderLen ?? 20) >> 2) << 4, fields.flags ?? SYN]),
+    Buffer.from([((fields.tcpHeaderLen ?? 20 + tcpOptions.length) >> 2) << 4, fields.flags ?? SYN]),
     u16(fields.wnd ?? 65535),
     Buffer.alloc(4),
+    tcpOptions,
   ]);
   const whole = Buffer.concat([header, data]);
   whole.writeUInt16BE(transportChecksum(whole, 6, fields) ^ (fields.badTcpChecksum ? 0x1111 : 0), 16);
