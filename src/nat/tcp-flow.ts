@@ -33,8 +33,9 @@ import { setKey } from './flow-table.ts';
 import { endFor, icmpCodeFor } from './refusals.ts';
 import { Upload } from './upload.ts';
 
-/** How long the host may take nothing of what a guest has left it, and the guest of what a host has that has reset. */
+/** How long the host may take nothing of what a guest has left it. */
 const LINGER_LIMIT: Ms = 600_000;
+/** The same of a guest whose link has gone, and of a guest that is owed what came before the host's reset. */
 const DRAIN_LIMIT: Ms = 30_000;
 /** What a host has for its last word, when it has all and the guest is gone: so long, and so many bytes. */
 const LAST_WORD_LIMIT: Ms = 30_000;
@@ -74,7 +75,6 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
   /** Bytes that the host has said to a guest that is gone. */
   private unheard = 0;
   private reason: FlowEnd = 'closed';
-  private stepLimit: Ms = LINGER_LIMIT;
   /** Why it is over; null while it is not. */
   ended: FlowEnd | null = null;
   /** The connect limit, or the end of what the host is given to take the last bytes. null while there is none. */
@@ -138,7 +138,6 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
   guestGone(): void {
     if (this.phase === 'ended') return;
     user.discard(this.tcb);
-    this.stepLimit = DRAIN_LIMIT;
     this.leaveToHost('guest-gone');
   }
 
@@ -375,7 +374,10 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
     const { ended } = this.upload;
     if (this.streamClosed || (ended && this.download.finished)) this.finish(this.reason, false);
     else if (ended && this.unheard > MOST_UNHEARD) this.finish(this.reason, true);
-    else this.startTimer(this.context.turn.now + (ended ? LAST_WORD_LIMIT : this.stepLimit));
+    else {
+      const step = this.reason === 'guest-gone' ? DRAIN_LIMIT : LINGER_LIMIT;
+      this.startTimer(this.context.turn.now + (ended ? LAST_WORD_LIMIT : step));
+    }
   }
 
   /** Ends the connection with the guest by a reset, which is owed where the link has no room for it. */

@@ -9,7 +9,7 @@
 // Writing. libuv tries to write at once; `writableLength` is 0 right after write() when it took everything, and then
 // the region is free. Otherwise it is in use until the write's callback, or until 'close' when the socket dies first.
 //
-// Reset or FIN. A RST right behind data often reaches Node as a plain 'end', so the kernel is asked (last-word.ts). A paused
+// Reset or FIN. A RST right behind data often reaches Node as a plain 'end', so the kernel is asked (ask-kernel.ts). A paused
 // socket learns of neither. Our own reset after our FIN is a close(2): what the kernel has still to send it goes on
 // sending, and answers whatever comes by RST. A RST at once would take with it what the remote has not received yet.
 //
@@ -24,8 +24,8 @@ import type { Ms } from '../base/clock.ts';
 import { Region } from '../base/region.ts';
 import type { HostContext, HostError, HostStream, HostStreamEvents } from '../host/host-network.ts';
 import { arenaView } from './arena-view.ts';
+import { hasMetItself, wasReset } from './ask-kernel.ts';
 import { toHostError } from './host-errors.ts';
-import { wasReset } from './last-word.ts';
 import type { OpenSockets } from './open-sockets.ts';
 import { QUICK_WRITES, type QuickWriter, writeQuickly } from './quick-write.ts';
 import { takeOver } from './take-over.ts';
@@ -237,7 +237,7 @@ export class TcpStream implements HostStream, QuickWriter {
   // What the socket's listeners call.
 
   connected(): void {
-    if (isOwnEcho(this.socket)) {
+    if (hasMetItself(this.socket)) {
       // Nobody listens there: our own SYN, from the port that the kernel gave us by chance, has met itself.
       this.error ??= 'refused';
       this.socket.destroy();
@@ -314,11 +314,6 @@ function onFailed(this: StreamSocket, error: Error): void {
 
 function onGone(this: StreamSocket): void {
   this[STREAM].gone();
-}
-
-/** Are both ends of the connection the same? RFC 9293 3.5, simultaneous open, with nobody else. */
-function isOwnEcho(socket: Socket): boolean {
-  return socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
 }
 
 /** Stands for a connection for which there is no descriptor: closed with 'exhausted' right away. */

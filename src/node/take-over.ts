@@ -1,6 +1,6 @@
 // Node lets only a socket that is made by our own hands read into our buffers (`onread`), and those that a server accepts
 // are made by Node. So the connection of such a socket is moved into a new one. That uses a property with an underscore,
-// and lives in this file alone; takeOverWorks() tries it out, and where it says no, 'data' events and a copy do.
+// as ask-kernel.ts does and nothing else; takeOverWorks() tries it out, and where it says no, 'data' events and a copy do.
 
 import type { AddressInfo, OnReadOpts, Server, SocketConstructorOpts } from 'node:net';
 import { connect, createServer, Socket } from 'node:net';
