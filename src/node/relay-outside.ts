@@ -7,6 +7,7 @@ import { Socket } from 'node:net';
 import { type Endpoint, formatIp, type IpAddr, isIpv4, parseIp } from '../base/addr.ts';
 import type { HostError } from '../host/host-network.ts';
 import type { OutsideDatagrams, OutsideEvents, OutsideStream, RelayOutside } from '../relay/relay-outside.ts';
+import { hasMetItself, wasReset } from './ask-kernel.ts';
 import { type DescriptorBudget, processDescriptors } from './descriptors.ts';
 import { toHostError } from './host-errors.ts';
 
@@ -46,10 +47,14 @@ class OutsideTcp implements OutsideStream {
     const { socket } = this;
     let error: HostError | null = null;
     socket.setNoDelay(true);
-    socket.on('connect', () => events.onOpen());
+    const over = (why: HostError): void => {
+      error ??= why;
+      socket.destroy();
+    };
+    socket.on('connect', () => (hasMetItself(socket) ? over('refused') : events.onOpen()));
     socket.on('data', (bytes) => events.onData(bytes));
     socket.on('drain', () => events.onWritable());
-    socket.on('end', () => events.onEnd());
+    socket.on('end', () => (wasReset(socket) ? over('reset') : events.onEnd()));
     socket.on('error', (failure) => {
       error = toHostError(failure);
     });
