@@ -58,7 +58,9 @@ export const LINK_OPTION: OptionSpec = {
     'a TAP device of Linux: needs the package koffi, and root or a device made for this user; it gets the ' +
     "network's MTU, and a network namespace that it is moved into is the guest. A link is bad on " +
     'purpose, in both directions, with any of loss=1%, delay=20ms, jitter=5ms, reorder=2%, duplicate=1%, corrupt=0.1%, ' +
-    'rate=10mbit, queue=8 (frames that wait for the rate) and seed=7 (the same seed, the same faults).',
+    'rate=10mbit, queue=8 (frames that wait for the rate) and seed=7 (the same seed, the same faults). Frames keep their ' +
+    'order whatever their jitter, so on a busy link the mean is above delay. delay and jitter of less than 5ms, and ' +
+    'rate, hold to the microsecond, for which a CPU is kept busy; longer ones are a millisecond or two late.',
 };
 
 export const RESOLVER_OPTION: OptionSpec = {

@@ -19,10 +19,10 @@
 // lane is a narrow place, which takes frames at any time and drops what it cannot keep; so it then lets the frame be
 // built in a place of its own that is not kept. accept() can refuse nobody, and drops.
 //
-// Waking up. Without a rate a millisecond is fine enough: one timer, for the frame that is due first. With a rate it is
-// not: at 100 Mbit/s eight full frames leave in a millisecond, and handed on together they would be a burst in front of
-// whatever comes behind. So that is a FineTimer, and while a frame is less than 1.5 ms from being due, the process keeps
-// one CPU busy.
+// Waking up. For a long delay whole milliseconds are fine enough: one timer, for the frame that is due first. For a short
+// one they are not, nor with a rate: at 100 Mbit/s eight full frames leave in a millisecond, and handed on together they
+// would be a burst in front of whatever comes behind. So that is a FineTimer, and while a frame is less than 1.5 ms from
+// being due, the process keeps one CPU busy.
 
 import { type Micros, NEVER } from '../base/clock.ts';
 import { FineTimer } from '../base/fine-timer.ts';
@@ -41,6 +41,9 @@ const BYTES_PER_TURN = 262144;
 
 /** How long a frame is held for another to overtake it, when none comes. */
 const HOLD_MICROS = 3000;
+
+/** What is on its way for less is released at its microsecond. Waiting for that keeps a CPU busy, at any delay as much. */
+const FINE_BELOW_MS = 5;
 
 /** Where a lane ends. */
 export interface LaneEnd {
@@ -91,6 +94,7 @@ export class FaultLane {
   /** What pass() hands on, until it is done with all of it: recall() shows it. */
   private readonly batch = new FrameRing();
 
+  private readonly isFine: boolean;
   private readonly timer = new Timer(() => this.run());
   private readonly fine: FineTimer;
 
@@ -105,7 +109,9 @@ export class FaultLane {
     this.jitterMicros = jitter * 1000;
     this.microsPerByte = rate === 0 ? 0 : 8e6 / rate;
     this.queue = queue;
-    this.direct = direct && delay === 0 && jitter === 0 && rate === 0;
+    const longest = delay + jitter;
+    this.isFine = rate > 0 || (longest > 0 && longest < FINE_BELOW_MS);
+    this.direct = direct && longest === 0 && rate === 0;
     this.store = new FrameStore(host.arena, rate === 0 ? 0 : end.maxFrame);
     this.fine = new FineTimer(host.timers, this.run);
   }
@@ -331,7 +337,7 @@ export class FaultLane {
     const { due, timer } = this;
     const { clock, timers } = this.host;
     const ms = Math.ceil(due / 1000);
-    if (this.microsPerByte > 0 || due <= clock.micros()) {
+    if (this.isFine || due <= clock.micros()) {
       if (timer.at !== NEVER) timers.disarm(timer);
       this.fine.arm(due);
     } else if (timer.at !== ms) timers.arm(timer, ms);

@@ -15,9 +15,17 @@ export interface FaultFigures {
   readonly reorder?: number;
   /** Probability that one bit of a frame is flipped, 0..1; any bit of it, its Ethernet header included. */
   readonly corrupt?: number;
-  /** How long a frame is on its way, in milliseconds with a fraction, 0..60000. */
+  /**
+   * How long a frame is on its way, in milliseconds with a fraction, 0..60000. Never shorter. With `rate`, or where
+   * `delay` and `jitter` make less than 5 ms, frames are released at their own microsecond, and while one is less than
+   * 1.5 ms from being due that keeps a CPU busy; else by a timer of whole milliseconds, one or two late.
+   */
   readonly delay?: number;
-  /** `delay` varies by up to so many milliseconds more or less, uniformly. Frames keep their order all the same. */
+  /**
+   * `delay` varies by up to so many milliseconds more or less, uniformly. Frames keep their order all the same: one that
+   * would be there before the frame in front of it comes right behind that. So where many frames are on their way at once
+   * the mean is no longer `delay`, but up to `delay` plus `jitter`.
+   */
   readonly jitter?: number;
   /** Bits per second, 1000..100e9: frames leave one after the other. Counted are Ethernet frames without FCS. */
   readonly rate?: number;

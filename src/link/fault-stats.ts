@@ -9,11 +9,12 @@ export interface FaultCounts {
   /** Second copies, those included that the queue or the memory had no room for. */
   readonly duplicated: number;
   /**
-   * Second copies included: with a delay, those that overtook what waited; without one, those that were overtaken. What
-   * was picked and had nothing to overtake, or nothing that came behind it in time, is not counted.
+   * Second copies included: with a delay, those that were put in front of what waited; without one, those that another
+   * was put in front of. What was picked and had nothing to overtake, or nothing that came behind it in time, is not
+   * counted. Counted when it is put there, so one that is cut off on its way is among them.
    */
   readonly reordered: number;
-  /** Passed with one bit flipped. */
+  /** One bit was flipped, as they came: those that are cut off on their way are among them. */
   readonly corrupted: number;
   /** Dropped because the queue in front of the rate was full. */
   readonly queueFull: number;

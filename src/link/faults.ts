@@ -21,7 +21,8 @@ import type { Link, LinkHost, LinkLosses, LinkSink, ShowFrame } from './link.ts'
 
 /**
  * `link` with faults: attach the result instead of it. Frames that are on their way when the cable is pulled out, from
- * either side, are lost. Throws a RangeError or TypeError that names the option.
+ * either side, are lost. Throws a RangeError or TypeError that names the option. One around another works, and the
+ * statistics have the counts of the outer one only.
  *
  * Memory: each direction holds 128 KiB of the network's arena while the link is up, and up to 8 MiB or a sixteenth of the
  * arena, whichever is less, while frames wait; with a rate, the one to the guest room for one frame more. All links of
@@ -50,6 +51,7 @@ class FaultyLink implements Link, LinkSink {
   private readonly seed: number;
   private attached: Attached | null = null;
   private down = false;
+  private toldDown = false;
 
   constructor(inner: Link, options: FaultOptions) {
     this.inner = inner;
@@ -77,8 +79,8 @@ class FaultyLink implements Link, LinkSink {
   }
 
   attach(sink: LinkSink, host: LinkHost): void {
-    assert(this.attached === null, 'a link is attached once');
     if (this.down) throw new Error(`the link ${this.name} is closed`);
+    assert(this.attached === null, 'a link is attached once');
     const { inner, toFigures, fromFigures, seed } = this;
     const toEnd = {
       maxFrame: inner.maxFrame,
@@ -158,8 +160,10 @@ class FaultyLink implements Link, LinkSink {
     this.attached?.toGuest.unblock();
   }
 
+  /** Also after close(): the inner link may be one that says so then. */
   onLinkDown(reason: string): void {
-    if (this.down) return;
+    if (this.toldDown) return;
+    this.toldDown = true;
     this.end();
     this.attached?.sink.onLinkDown(reason);
   }

@@ -90,8 +90,9 @@ export interface Link extends Flushable {
   send(off: number, len: number): boolean;
 
   /**
-   * Pulls the cable out from our side: queued frames may be lost, the sink is not called any more. Resolves when the
-   * arena has the link's buffers back; that may take until the operating system is done with them. Idempotent.
+   * Pulls the cable out from our side: queued frames may be lost, the sink is not called any more, except that a link
+   * may still say onLinkDown(), once. For whoever the link is attached to; a network does it in detach(). Resolves when
+   * the arena has the link's buffers back; that may take until the operating system is done with them. Idempotent.
    */
   close(): Promise<void>;
 

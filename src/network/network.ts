@@ -99,7 +99,8 @@ export class Network {
     host.start({ arena, turn, clock });
 
     const addresses = new Addresses(settings);
-    const card: GatewayInputSlot = { input: null };
+    // The switch is built before the card it leads to.
+    const card: { input: GatewayCard | null } = { input: null };
     this.hub = new Switch(
       { arena, turn, clock, timers, drops, macLimit: settings.limits.macs },
       {
@@ -317,7 +318,9 @@ export class Network {
 
   private unplug(port: Port, reason: string): Promise<void> {
     this.turn.run(() => this.hub.unplug(port, reason));
-    return port.link.close();
+    const closed = port.link.close();
+    this.history.linkClosed(port);
+    return closed;
   }
 
   private portLost(port: FramePort, why: Loss, length: number): void {
@@ -392,8 +395,3 @@ export class Network {
 }
 
 const CLOSED = 'the network is closed';
-
-/** The switch is built before the card it leads to. */
-interface GatewayInputSlot {
-  input: GatewayCard | null;
-}

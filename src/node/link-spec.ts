@@ -74,7 +74,8 @@ function parsePlace(text: string, place: string, options: readonly string[]): Li
   if (kind === 'tap') return { kind, name: tapName(text, where, options) };
   if (kind === 'ws') return webSocketSpec(text, where, options);
   const draft: Draft = { server: true, reconnectSeconds: 0 };
-  for (const option of options) readOption(text, option, draft);
+  const said = new Set<string>();
+  for (const option of options) readOption(text, option, draft, said);
   if (draft.server && draft.reconnectSeconds > 0) fail(text, 'reconnect= needs server=off');
   if (kind === 'unix') return { kind, path: unixPath(text, where), ...draft };
   if (kind === 'tcp') return { kind, ...tcpEndpoint(text, where, draft.server), ...draft };
@@ -99,8 +100,11 @@ function takeFaults(text: string, words: string[]): { options: string[]; faults:
   }
 }
 
-function readOption(text: string, option: string, draft: Draft): void {
+/** `said`: the names that were read before it. */
+function readOption(text: string, option: string, draft: Draft, said: Set<string>): void {
   const [name, value] = nameAndValue(option);
+  if (said.has(name)) fail(text, `${name}= is said twice`);
+  said.add(name);
   if (name === 'server') {
     if (value !== 'on' && value !== 'off') fail(text, `server=${value}: is neither on nor off`);
     draft.server = value === 'on';

@@ -145,16 +145,20 @@ export function readingSocket(
   const ends = new Int32Array(2);
   if (libc.pipe2(ends, CLOEXEC) < 0) throw new Error(`no pipe: ${errnoName(libc.errno())}`);
   const fd = ends[0]!;
-  const options = { fd, readable: true, writable: false, onread };
-  const socket = new Socket(options as SocketConstructorOpts);
-  const placed = libc.dup3(tap, fd, CLOEXEC);
-  closeSync(ends[1]!);
-  if (placed < 0) {
-    socket.destroy();
-    throw new Error(`no descriptor: ${errnoName(libc.errno())}`);
+  let socket: Socket | null = null;
+  try {
+    const options = { fd, readable: true, writable: false, onread };
+    socket = new Socket(options as SocketConstructorOpts);
+    if (libc.dup3(tap, fd, CLOEXEC) < 0) throw new Error(`no descriptor: ${errnoName(libc.errno())}`);
+    closeSync(tap);
+    return { socket, fd };
+  } catch (error) {
+    if (socket === null) closeSync(fd);
+    else socket.destroy();
+    throw error;
+  } finally {
+    closeSync(ends[1]!);
   }
-  closeSync(tap);
-  return { socket, fd };
 }
 
 /** libuv gives an error number that it has no name for as it is. */

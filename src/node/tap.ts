@@ -89,8 +89,6 @@ export class TapLink implements Link {
   private attached: Attached | null = null;
   /** Why it is down or going down; null while it is up. */
   private reason: string | null = null;
-  /** close() was called: the sink is told nothing more. */
-  private closedByUs = false;
   /** The device is closed: the blocks are the arena's again. */
   private isGone = false;
   private tellGone: () => void = () => {};
@@ -119,7 +117,8 @@ export class TapLink implements Link {
   }
 
   attach(sink: LinkSink, host: LinkHost): void {
-    assert(this.attached === null && this.reason === null, 'a link is attached once');
+    if (this.reason !== null) throw new Error(`the link ${this.name} is closed`);
+    assert(this.attached === null, 'a link is attached once');
     const queue = new TransmitQueue(host.arena, BATCHES);
     const receiveOff = host.arena.take(RECEIVE_LEN, this.account);
     if (receiveOff < 0) {
@@ -177,8 +176,8 @@ export class TapLink implements Link {
     }
   }
 
+  /** Also for whoever has opened the device: a network that has not unplugged the link hears that it is down. */
   close(): Promise<void> {
-    this.closedByUs = true;
     const { attached } = this;
     if (attached !== null) this.fail('closed');
     else if (this.reason === null) {
@@ -299,7 +298,8 @@ export class TapLink implements Link {
     const { host, queue, receiveOff } = this.attached!;
     queue.free();
     host.arena.give(receiveOff, RECEIVE_LEN, this.account);
-    if (!this.closedByUs) host.turn.run(this.tellDown);
+    // Where the network has unplugged it before, it does not hear of that twice.
+    host.turn.run(this.tellDown);
     this.tellGone();
   };
 

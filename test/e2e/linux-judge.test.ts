@@ -5,8 +5,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { FaultOptions } from '../../src/link/fault-options.ts';
+import type { FaultStats } from '../../src/link/fault-stats.ts';
+import { parseLinkSpec } from '../../src/node/link-spec.ts';
 import { expectNoLoss } from './support/capture.ts';
-import { type Direction, Judge, type JudgeOptions, type Transfer } from './support/judge.ts';
+import { type Direction, faultsIn, Judge, type JudgeOptions, type Transfer } from './support/judge.ts';
 import { describeWithTap } from './support/requirements.ts';
 
 const MIB = 1 << 20;
@@ -21,16 +24,55 @@ const SEEDS = [1, 2, 3];
 /** The sizes of `npm run soak` instead of those of every day. */
 const soak = process.env['USERNET_SOAK'] === '1';
 
+/** Also that the link has been as bad as it was told to be. */
 async function bothWays(options: JudgeOptions, bytes: number): Promise<Transfer[]> {
   const judge = await Judge.open(options);
+  const done: Transfer[] = [];
+  let trip = 0;
+  let printed = '';
   try {
-    const done: Transfer[] = [];
+    trip = await judge.roundTrip();
     for (const direction of DIRECTIONS)
       done.push(await judge.transfer(direction, bytes, LIMIT_MS * (soak ? 10 : 1)));
-    return done;
   } finally {
-    await judge.close();
+    printed = await judge.close();
   }
+  const link = parseLinkSpec(`tap:guest,${options.faults}`);
+  expectFaults(link.faults ?? {}, faultsIn(printed), judge.describe());
+  expectSlowness(link.faults ?? {}, trip, done, judge.describe());
+  return done;
+}
+
+function expectFaults(asked: FaultOptions, stats: FaultStats | null, what: string): void {
+  const { loss = 0, reorder = 0, queue } = asked;
+  const lanes = stats === null ? [] : [stats.toGuest, stats.fromGuest];
+  expect(lanes.length, `${what}: a link with faults`).toBe(2);
+  for (const { lost, reordered, passed, queueFull, noMemory, cutOff } of lanes) {
+    const frames = lost + passed + queueFull + noMemory + cutOff;
+    expect(frames, what).toBeGreaterThan(100);
+    // Five standard deviations.
+    const slack = 5 * Math.sqrt(frames * loss * (1 - loss));
+    expect(Math.abs(lost - frames * loss), `${what}: lost`).toBeLessThanOrEqual(slack);
+    if (reorder === 0) expect(reordered, `${what}: reordered`).toBe(0);
+    // Not all of those that are picked find anything to overtake.
+    else expect(reordered, `${what}: reordered`).toBeGreaterThan((frames * reorder) / 10);
+  }
+  if (loss > 0) for (const { lost } of lanes) expect(lost, `${what}: lost`).toBeGreaterThan(0);
+  const dropped = lanes.reduce((sum, { queueFull }) => sum + queueFull, 0);
+  if (queue === 8) expect(dropped, `${what}: dropped by the queue`).toBeGreaterThan(0);
+}
+
+/** `trip`: the shortest of some, in ms. What is reordered skips the delay. */
+function expectSlowness(asked: FaultOptions, trip: number, done: readonly Transfer[], what: string): void {
+  const { delay = 0, reorder = 0, rate = Number.POSITIVE_INFINITY } = asked;
+  if (reorder === 0) expect(trip, `${what}: round trip`).toBeGreaterThanOrEqual(2 * delay);
+  for (const { mbits } of done) expect(mbits * 1e6, `${what}: rate`).toBeLessThanOrEqual(rate);
+}
+
+/** Like Promise.all(), but one that fails leaves the others their time to end what they have begun. */
+async function allOf<T>(parts: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(parts);
+  return Promise.all(parts);
 }
 
 function say(what: string, transfers: readonly Transfer[]): void {
@@ -97,7 +139,7 @@ describeWithTap('Linux as the judge', ['tshark'], () => {
     'loss 0, 1 and 5 %, 10 ms each way, with and without reordering: what arrives is what was sent',
     async () => {
       // Each waits for its own link most of the time, so all of them at once.
-      const results = await Promise.all(
+      const results = await allOf(
         SETTINGS.map(async ({ faults, mib }) => {
           const transfers = await bothWays(
             { kind: 'usernet', faults: `${faults},seed=7` },
@@ -120,9 +162,9 @@ describeWithTap('Linux as the judge', ['tshark'], () => {
     `1 % loss: at least ${SHARE} of what two Linuxes reach through our switch with the same faults`,
     async () => {
       const faults = (seed: number) => `loss=1%,delay=10ms,seed=${seed}`;
-      const pairs = await Promise.all(
+      const pairs = await allOf(
         SEEDS.map(async (seed) => {
-          const [ours, theirs] = await Promise.all(
+          const [ours, theirs] = await allOf(
             (['usernet', 'linux'] as const).map((kind) => bothWays({ kind, faults: faults(seed) }, 10 * MIB)),
           );
           say(`usernet, seed ${seed}`, ours!);

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Drop } from '../../src/base/drop.ts';
 import { TURN_WORK } from '../../src/base/turn.ts';
+import { faultyLink } from '../../src/link/faults.ts';
 import type { Link, LinkSink } from '../../src/link/link.ts';
 import { NodeClock } from '../../src/node/clock.ts';
 import { loadLibc } from '../../src/node/libc.ts';
@@ -61,6 +62,7 @@ async function closeAll(): Promise<void> {
 describeWithTap('Linux behind a TAP link', ['socat', 'busybox', 'bash'], () => {
   describe.for([1500, 65520])('MTU %i', transferTests);
   describe('one guest', guestTests);
+  describe('a link that its maker closes', closeTests);
   describe('a device that is there already', persistentTests);
   drainTests();
   refusalTests();
@@ -190,6 +192,22 @@ function guestTests(): void {
   });
 }
 
+function closeTests(): void {
+  afterEach(closeAll);
+
+  test('close() of a link that is attached: the network hears of it, and its name is free', async () => {
+    const { network, guest, downs } = await newBench(1500);
+    await guest.link.close();
+    expect(downs).toEqual(['closed']);
+    expect(network.stats().links).toMatchObject([{ name: guest.device, up: false }]);
+    const again = await openTap({ name: guest.device, mtu: 1500 });
+    network.attach(faultyLink(again, { delay: 1 }));
+    expect(() => network.attach(guest.link)).toThrow(`link ${guest.device}: another link is called that`);
+    await network.close();
+    expect(downs).toEqual(['closed', 'the network is closed']);
+  });
+}
+
 /** <linux/if_tun.h>: TAP without a header before each frame; and what QEMU asks for, TUN_F_CSUM, TSO4 and TSO6. */
 const [TUNSETIFF, TUNSETOFFLOAD] = [0x400454ca, 0x400454d0];
 const [IFF_TAP_NO_PI, ALL_OFFLOADS] = [0x1002, 7];
@@ -316,10 +334,11 @@ function refusalTests(): void {
 }
 
 function commandLineTests(): void {
-  test('usernet run --link tap:NAME,delay=5ms: a guest, and the end when its device is deleted', async () => {
+  test('usernet run --link tap:NAME,FAULT: a guest, each frame twice, and the end when its device is deleted', async () => {
     const name = `utr${process.pid}`;
     const ns = `guest-${name}`;
-    const command = [program, 'run', '--link', `tap:${name},delay=5ms`, '--net', 'user,mtu=4000'];
+    const link = `tap:${name},delay=5ms,duplicate=100%`;
+    const command = [program, 'run', '--link', link, '--net', 'user,mtu=4000', '--stats', 'json'];
     const options: SpawnOptions = { detached: true, stdio: ['ignore', 'pipe', 'pipe'] };
     const run = new Process('usernet', spawn(process.execPath, command, options));
     const server = await listen((socket) => void byteStream(1 << 20, 3).pipe(socket));
@@ -339,6 +358,11 @@ function commandLineTests(): void {
       expect(shell.stdout).toBe(`${digest(1 << 20, 3)}\nmtu 4000\n`);
       expect(await within(5000, 'the end', run.exited)).toEqual({ code: 0, signal: null });
       expect(run.stderr).toContain(`${name}: down: the device was deleted`);
+      const [{ faults }] = JSON.parse(run.stdout.trim().split('\n').at(-1)!).links;
+      for (const { passed, duplicated, cutOff } of [faults.toGuest, faults.fromGuest]) {
+        expect(duplicated).toBeGreaterThan(0);
+        expect(passed + cutOff).toBe(2 * duplicated);
+      }
     } finally {
       server.close();
       if (run.exit === null) run.killGroup();

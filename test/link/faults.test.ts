@@ -176,6 +176,76 @@ describe('delay', () => {
     expect(bench.clock.soonCount).toBe(0);
   });
 
+  test.each([
+    [0.1, 0],
+    [1, 0],
+    [4.5, 0.4],
+    [0, 0.1],
+  ])('delay %d, jitter %d: released at their microsecond, with a rate or without', (delay, jitter) => {
+    const [plain, rated] = [{}, { rate: 1e11 }].map((more) => {
+      const bench = new FaultBench({ delay, jitter, ...more });
+      const took: number[] = [];
+      for (let i = 0; i < 50; i++) {
+        const from = bench.clock.micros();
+        bench.sink.onEach = () => took.push(bench.clock.micros() - from);
+        bench.fromGuest(numbered(i));
+        // So that they come at any part of a millisecond.
+        bench.clock.advance(7.13);
+      }
+      expect(bench.host.timers.armed).toBe(0);
+      expect(bench.clock.soonCount).toBe(0);
+      return took;
+    });
+    for (const took of [plain!, rated!]) {
+      expect(took.length).toBe(50);
+      expect(Math.min(...took)).toBeGreaterThanOrEqual(1000 * Math.max(0, delay - jitter));
+      expect(Math.max(...took)).toBeLessThanOrEqual(1000 * (delay + jitter) + 1);
+    }
+    for (const [i, took] of plain!.entries()) expect(Math.abs(took - rated![i]!)).toBeLessThanOrEqual(1);
+  });
+
+  test('a short delay keeps nobody busy but for its last 1.5 ms, and an idle link never', () => {
+    const bench = new FaultBench({ delay: 4 });
+    expect([bench.host.timers.armed, bench.clock.soonCount]).toEqual([0, 0]);
+    bench.toGuest(numbered(0));
+    bench.clock.advance(2.4);
+    expect([bench.host.timers.armed, bench.clock.soonCount]).toEqual([1, 0]);
+    bench.clock.advance(1.5);
+    expect([bench.host.timers.armed, bench.clock.soonCount]).toEqual([0, 1]);
+    bench.clock.advanceMicros(100);
+    expect(bench.takeNumbers()).toEqual([0]);
+    expect([bench.host.timers.armed, bench.clock.soonCount]).toEqual([0, 0]);
+  });
+
+  test.each([{ delay: 5 }, { delay: 3, jitter: 2 }])(
+    '%j and no rate: waiting is one timer, however many are on their way',
+    (options) => {
+      const bench = new FaultBench(options);
+      for (const frame of someNumbered(100)) {
+        bench.fromGuest(frame);
+        expect(bench.host.timers.armed).toBe(1);
+        expect(bench.clock.soonCount).toBe(0);
+        bench.clock.advance(1);
+      }
+    },
+  );
+
+  test('frames keep their order, so many of them at once are on their way for more than `delay` on average', () => {
+    const mean = (apart: number): number => {
+      const bench = new FaultBench({ delay: 20, jitter: 10 });
+      const took: number[] = [];
+      bench.sink.onEach = (frame) => took.push(bench.clock.now() - frame.readUInt32BE());
+      for (let i = 0; i < 1000; i++) {
+        bench.fromGuest(numbered(bench.clock.now()));
+        bench.clock.advance(apart);
+      }
+      return took.reduce((a, b) => a + b) / took.length;
+    };
+    expect(mean(40)).toBeLessThan(21.5);
+    expect(mean(1)).toBeGreaterThan(24);
+    expect(mean(1)).toBeLessThanOrEqual(31);
+  });
+
   test('without a rate, waiting is one timer and nothing else', () => {
     const bench = new FaultBench({ delay: 7.5 });
     bench.toGuest(numbered(0));

@@ -109,7 +109,17 @@ describe.runIf(process.platform === 'linux')('a TAP link', () => {
     const shown: string[] = [];
     link.recall((direction, _memory, off, len) => shown.push(`${direction} ${off} ${len}`));
     expect(shown).toEqual([]);
-    expect(sink.down).toBeNull();
+    expect(sink.down).toBe('closed');
+  });
+
+  test('close(): whoever it is attached to hears of it, once; nor can it be attached again', async () => {
+    const bench = await TapBench.open();
+    const { link, host } = bench;
+    const told: string[] = [];
+    bench.sink.onLinkDown = (reason) => void told.push(reason);
+    await Promise.all([link.close(), link.close()]);
+    expect(told).toEqual(['closed']);
+    expect(() => link.attach(bench.sink, host)).toThrow(/^the link tap0 is closed$/);
   });
 
   test('a turn takes what the budget has, what one does beyond is made up for, and then the device is read on', async () => {

@@ -1,10 +1,10 @@
-import { closeSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { describe, expect, test, vi } from 'vitest';
 import { createMemory } from '../../src/base/memory.ts';
-import { loadLibc } from '../../src/node/libc.ts';
+import { type Libc, loadLibc } from '../../src/node/libc.ts';
 import { openLinkPort } from '../../src/node/link-port.ts';
 import { openTap } from '../../src/node/tap.ts';
-import { faultOf, type TapSystem } from '../../src/node/tap-device.ts';
+import { faultOf, readingSocket, type TapSystem } from '../../src/node/tap-device.ts';
 import { tapNameFault } from '../../src/node/tap-name.ts';
 import { fakeTap, SIOCSIFMTU } from '../support/fake-tap.ts';
 
@@ -45,6 +45,8 @@ describe('a name that no device has', () => {
     ['a:1', 'the name of the device has characters that no device has'],
     ['tap%d', 'the name of the device has characters that no device has'],
     ['a\0', 'the name of the device has characters that no device has'],
+    ['all', 'Linux keeps the name all for itself'],
+    ['default', 'Linux keeps the name default for itself'],
     ['..', 'the name of the device has characters that no device has'],
   ])('%j', async (name, fault) => {
     expect(tapNameFault(name)).toBe(fault);
@@ -60,8 +62,8 @@ describe('a name that no device has', () => {
     },
   );
 
-  test('one of 15 characters is none of these', () => {
-    expect(tapNameFault('abcdefghij-._@5')).toBeNull();
+  test('one of 15 characters is none of these, nor is one that only begins like a reserved one', () => {
+    for (const name of ['abcdefghij-._@5', 'all0', 'default0', 'All']) expect(tapNameFault(name)).toBeNull();
   });
 });
 
@@ -141,5 +143,68 @@ describe.runIf(process.platform === 'linux')('the C library', () => {
     expect(libc.write(fds[1]!, at, 1)).toBe(-1);
     expect(libc.errno()).toBe(9);
     for (const fd of fds) closeSync(fd);
+  });
+});
+
+describe.runIf(process.platform === 'linux')('a socket that cannot be made to read from the device', () => {
+  const isOpen = (fd: number): boolean => {
+    try {
+      fstatSync(fd);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+
+  /** With these functions in the place of the system's. */
+  async function refusalOf(functions: Partial<Libc>): Promise<{ error: string; deviceStays: boolean }> {
+    const libc = { ...(await loadLibc()), ...functions };
+    const fd = openSync('/dev/null', 'r');
+    try {
+      readingSocket({ libc, fd, mtu: 1500 }, { buffer: Buffer.alloc(1), callback: () => true });
+      return expect.fail('there is one');
+    } catch (error) {
+      return { error: (error as Error).message, deviceStays: isOpen(fd) };
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  test('Node takes the pipe for none: both of its ends are closed, the device is not', async () => {
+    const made: number[] = [];
+    const pipe2 = (ends: Int32Array): number => {
+      // A device of characters: Node has no stream for it.
+      for (const i of [0, 1]) {
+        ends[i] = openSync('/dev/full', 'r');
+        made.push(ends[i]!);
+      }
+      return 0;
+    };
+    const { error, deviceStays } = await refusalOf({ pipe2 });
+    expect(error).toContain('Unsupported fd type');
+    expect(deviceStays).toBe(true);
+    expect(made.map(isOpen)).toEqual([false, false]);
+  });
+
+  test('no descriptor is left: the reason is asked for before anything is closed', async () => {
+    const { pipe2 } = await loadLibc();
+    const made: number[] = [];
+    let openThen: boolean[] = [];
+    const { error, deviceStays } = await refusalOf({
+      pipe2: (ends, flags) => {
+        const result = pipe2(ends, flags);
+        made.push(...ends);
+        return result;
+      },
+      dup3: () => -1,
+      errno: () => {
+        openThen = made.map(isOpen);
+        return 24;
+      },
+    });
+    expect(error).toBe('no descriptor: EMFILE');
+    expect(openThen).toEqual([true, true]);
+    expect(deviceStays).toBe(true);
+    await vi.waitFor(() => expect(made.map(isOpen)).toEqual([false, false]));
   });
 });

@@ -14,11 +14,12 @@ export interface IoctlCall {
 /**
  * A system with a TAP driver that needs no privilege: a device can be opened and asked, and carries no frame. Its ioctl
  * fails with the number that `errnoOf` gives a request, and `mtu` is what the device says its MTU is. The descriptors are
- * real, those of /dev/full, so a test can count them.
+ * real, those of /dev/full, so a test can count them. `more`: functions of the C library that it has besides.
  */
 export function fakeTap(
   errnoOf: (request: number) => number = () => 0,
   mtu = 1500,
+  more: { readonly [name: string]: unknown } = {},
 ): TapSystem & { readonly calls: IoctlCall[] } {
   const calls: IoctlCall[] = [];
   let errno = 0;
@@ -34,6 +35,7 @@ export function fakeTap(
     ioctl,
     // To be closed like a real one.
     socket: () => openSync('/dev/null', 'r'),
+    ...more,
   };
   const koffi = {
     load: () => ({ func: (name: string) => functions[name] ?? (() => -1) }),

@@ -1,7 +1,8 @@
 // One end of a bulk transfer, a process of its own so that it can live in a network namespace:
 //   node bulk.mjs serve ADDRESS             listens, prints the port, serves one connection after the other
 //   node bulk.mjs put|get HOST PORT BYTES   sends or asks for so many bytes
-// Both ends print a line of JSON for each transfer: bytes, milliseconds from the first byte to the last, and a digest.
+//   node bulk.mjs trip HOST PORT            connects to a port where nobody listens, a few times: prints the shortest
+// Both ends of a transfer print a line of JSON for each transfer: bytes, milliseconds from the first byte to the last, and a digest.
 
 import { createCipheriv, createHash } from 'node:crypto';
 import { connect, createServer } from 'node:net';
@@ -55,7 +56,27 @@ function onError(error) {
   process.exitCode = 1;
 }
 
-if (mode === 'serve') {
+/** Milliseconds until a SYN is refused, which takes it there and the answer back. */
+function refusal() {
+  const start = performance.now();
+  return new Promise((resolve) => {
+    const socket = connect({ host, port: Number(port) });
+    socket.on('connect', () => socket.destroy(new Error('somebody listens')));
+    socket.on('error', (error) => {
+      if (error.code === 'ECONNREFUSED') resolve(performance.now() - start);
+      else onError(error);
+    });
+  });
+}
+
+async function trip() {
+  const trips = [];
+  for (let i = 0; i < 5; i++) trips.push(await refusal());
+  process.stdout.write(`trip ${Math.min(...trips)}\n`);
+}
+
+if (mode === 'trip') await trip();
+else if (mode === 'serve') {
   // The first eight bytes say how much is wanted; zero: the client sends.
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     socket.on('error', onError);

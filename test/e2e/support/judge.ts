@@ -5,12 +5,16 @@
 
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
+import type { FaultStats } from '../../../src/link/fault-stats.ts';
+import type { NetworkStats } from '../../../src/network/stats.ts';
 import { Process, within } from './processes.ts';
 import { program } from './requirements.ts';
 import { ip } from './tap-guest.ts';
 
 const START_MS = 15_000;
 const GATEWAY = '10.0.2.2';
+/** Nothing else runs in the namespaces. */
+const CLOSED_PORT = '9';
 const bulk = join(dirname(program), '../test/e2e/support/bulk.mjs');
 const open = new Set<Judge>();
 let made = 0;
@@ -101,6 +105,14 @@ export class Judge {
     };
   }
 
+  /** The shortest of five round trips from the guest to the other end, in milliseconds with a fraction. */
+  async roundTrip(): Promise<number> {
+    const { address } = this.server;
+    const client = this.spawn('client', this.guest, [process.execPath, bulk, 'trip', address, CLOSED_PORT]);
+    const [, trip] = await client.output(/trip ([\d.]+)/, START_MS);
+    return Number(trip);
+  }
+
   /** Runs a program in the guest's namespace. */
   inGuest(argv: readonly string[]): Process {
     return this.spawn(argv[0]!, this.guest, argv);
@@ -189,6 +201,12 @@ export class Judge {
     this.processes.push(started);
     return started;
   }
+}
+
+/** What the guest's link has done, from the statistics that the engine prints at its end; null of one that is good. */
+export function faultsIn(printed: string): FaultStats | null {
+  const { links } = JSON.parse(printed.trim().split('\n').at(-1) ?? '') as NetworkStats;
+  return links.find(({ faults }) => faults !== undefined)?.faults ?? null;
 }
 
 /** The last report of one end. */
