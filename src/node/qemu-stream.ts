@@ -35,7 +35,6 @@ export class QemuStreamLink extends StreamLink {
   }
 
   close(): Promise<void> {
-    this.closedByUs = true;
     this.fail('closed');
     return this.gone;
   }

@@ -35,8 +35,6 @@ export abstract class StreamLink implements Link, QuickWriter {
   protected attached: Attached | null = null;
   /** Why it is down or going down; null while it is up. */
   protected reason: string | null = null;
-  /** close() was called: the sink is told nothing more. */
-  protected closedByUs = false;
   /** The connection is closed. */
   protected isGone = false;
   /** A batch is with the connection. */
@@ -166,7 +164,8 @@ export abstract class StreamLink implements Link, QuickWriter {
     const { host, queue, receiveOff } = this.attached!;
     queue.free();
     host.arena.give(receiveOff, RECEIVE_BUFFER_LEN, this.account);
-    if (!this.closedByUs) host.turn.run(this.tellDown);
+    // Where the network has unplugged it before, it does not hear of that twice.
+    host.turn.run(this.tellDown);
   };
 
   private readonly tellDown = (): void => {

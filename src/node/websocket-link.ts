@@ -66,7 +66,6 @@ export class WebSocketLink extends StreamLink {
   }
 
   close(): Promise<void> {
-    this.closedByUs = true;
     this.fail('closed', GOING_AWAY);
     this.ws.terminate();
     return this.gone;

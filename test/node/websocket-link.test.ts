@@ -272,14 +272,14 @@ describe('the end', () => {
     expect(bench.sinks[0]!.down).toBe('the connection was lost');
   });
 
-  test('close(): the client is told, the sink is not, the name is free', async () => {
+  test('close(): the client and the sink are told, the name is free', async () => {
     const bench = await open();
     const first = await bench.guest();
     expect(first.link.name).toBe('web0');
     await first.link.close();
     await first.client.until(() => first.client.closed !== null);
     expect(first.client.closed).toBe(1001);
-    expect(bench.sinks[0]!.down).toBe(null);
+    expect(bench.sinks[0]!.down).toBe('closed');
     expect(bench.host.arena.used).toBe(bench.idle);
     await first.link.close();
     expect((await bench.guest()).link.name).toBe('web0');
