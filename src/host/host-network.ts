@@ -76,8 +76,8 @@ export interface HostStream {
   /** FIN after what is being written. Reading goes on: half-close is normal. */
   end(): void;
   /**
-   * RST now, whatever is pending. After end() the host still delivers what it has taken, where it can, and answers by RST
-   * what the remote says from now on. Of the events only onClose follows, once: until then the region of a write that was
+   * RST now, whatever is pending. After end() the host still delivers what it has taken, where it can and the remote says
+   * nothing more; what that says is answered by RST. Of the events only onClose follows, once: until then the region of a write that was
    * under way and the one reserved for reading are still in use.
    */
   reset(): void;

@@ -110,6 +110,8 @@ export class Flows {
   ): TcpFlow {
     const { context } = this;
     const guest = this.guest(ingress)!;
+    // The reset of a connect that failed would be taken for the answer to this one. RFC 9293 3.10.7.3.
+    for (const owed of guest.owed) if (owed.isBetween(ends)) guest.owed.delete(owed);
     const isn = context.isn.next(key, now);
     // RFC 9293 3.6.1 (MAY-2): a connection reopened from TIME-WAIT begins beyond all that was used. Whoever sends more than
     // 250 kB/s is ahead of the clock of RFC 6528.
@@ -200,7 +202,8 @@ export class Flows {
   }
 
   oweReset(flow: TcpFlow, guest: Guest): void {
-    if (guest.owed.size < MAX_OWED && !guest.gone) guest.owed.add(flow);
+    if (guest.gone) return;
+    if (guest.owed.size < MAX_OWED) guest.owed.add(flow);
     else this.context.drops.lose(Loss.LinkQueueFull);
   }
 

@@ -178,7 +178,7 @@ export class NatInput {
       flow.startOpen(service(flow, this.peerOf(p)));
     } else {
       this.context.turn.spend(Work.HostSocket);
-      flow.startConnecting(this.context.host.connectTcp(this.context.policy.toHost(p.dst, to), flow), now);
+      flow.startConnecting(this.context.host.connectTcp(this.context.policy.toHost(p.dst, to), flow));
     }
     this.flows.announce(flow);
     return Drop.None;

@@ -37,7 +37,7 @@ import { Upload } from './upload.ts';
 const LINGER_LIMIT: Ms = 600_000;
 /** The same of a guest whose link has gone, and of a guest that is owed what came before the host's reset. */
 const DRAIN_LIMIT: Ms = 30_000;
-/** What a host has for its last word, when it has all and the guest is gone: so long, and so many bytes. */
+/** What a host has for its last word, when its kernel has all and the guest is gone: so long, and so many bytes. */
 const LAST_WORD_LIMIT: Ms = 30_000;
 const MOST_UNHEARD = 1 << 20;
 
@@ -107,10 +107,10 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
   }
 
   /** A guest's SYN has been taken: `stream` is connecting for it. */
-  startConnecting(stream: HostStream, now: Ms): void {
+  startConnecting(stream: HostStream): void {
     this.stream = stream;
     this.peer.pendingConnects++;
-    this.startTimer(now + this.context.settings.timeouts.connect);
+    this.startTimer(this.context.settings.timeouts.connect);
   }
 
   /** `stream` is open already: a service of the gateway. */
@@ -160,6 +160,13 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
 
   get remote(): Endpoint {
     return { addr: ipv4Addr(this.route.src), port: this.tcb.ownPort };
+  }
+
+  /** Has it these ends? */
+  isBetween({ guest, remote, route }: { guest: Endpoint; remote: Endpoint; route: TcpRoute }): boolean {
+    const { tcb, route: own } = this;
+    const isSamePorts = tcb.peerPort === guest.port && tcb.ownPort === remote.port;
+    return isSamePorts && own.src === route.src && own.dst === route.dst;
   }
 
   /** Fills `key` with the flow's in the table. */
@@ -225,7 +232,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
     this.download.spaceFreed(this.streamClosed ? null : this.stream);
     if (!this.resetDue) return;
     if (this.download.isDelivered) this.abort('host-reset');
-    else this.startTimer(this.context.turn.now + DRAIN_LIMIT);
+    else this.startTimer(DRAIN_LIMIT);
   }
 
   onClosed(reason: CloseReason): void {
@@ -241,8 +248,8 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
     this.stopConnecting();
     this.phase = 'open';
     user.accept(this.tcb);
-    // Before the handshake with the guest is over: what the host has said would be lost if it reset the connection, and
-    // the guest's first bytes met that reset before they were read.
+    // Before the handshake with the guest is over: what the host has said would be lost if it reset the connection, and the
+    // guest's first bytes met that reset.
     this.resume();
   }
 
@@ -254,9 +261,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
     if (this.phase === 'open' && !this.tcbDone) return this.download.read(off, len);
     this.tcb.sendRing.release();
     this.unheard += len;
-    if (this.unheard <= MOST_UNHEARD) return this.phase === 'open';
-    this.settle();
-    return false;
+    return this.phase === 'open' && this.unheard <= MOST_UNHEARD;
   }
 
   onWritten(): void {
@@ -284,7 +289,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
     else if (this.download.isDelivered) this.abort('host-reset');
     else {
       this.resetDue = true;
-      this.startTimer(this.context.turn.now + DRAIN_LIMIT);
+      this.startTimer(DRAIN_LIMIT);
     }
   }
 
@@ -326,9 +331,9 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
     this.finish(endFor(error), false);
   }
 
-  private startTimer(at: Ms): void {
+  private startTimer(after: Ms): void {
     this.timer ??= timerOf(this, fireTimer);
-    this.context.timers.arm(this.timer, at);
+    this.context.timers.arm(this.timer, this.context.turn.now + after);
   }
 
   private stopTimer(): void {
@@ -358,11 +363,9 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
       this.finish(reason, true);
       return;
     }
-    // What it has not acknowledged it will not have.
-    if (!this.download.isDelivered) this.unheard = MOST_UNHEARD + 1;
     this.tcbEnded(reason);
     if (this.isEnded) return;
-    // Reads on, for nobody, to see the host's FIN.
+    // Reads on, for nobody, to see the host's FIN: a reset while it talks takes what our kernel has still to send.
     this.download.discard();
     this.resume();
     this.wantOutput();
@@ -373,11 +376,8 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
     if (this.phase !== 'open' || !this.tcbDone) return;
     const { ended } = this.upload;
     if (this.streamClosed || (ended && this.download.finished)) this.finish(this.reason, false);
-    else if (ended && this.unheard > MOST_UNHEARD) this.finish(this.reason, true);
-    else {
-      const step = this.reason === 'guest-gone' ? DRAIN_LIMIT : LINGER_LIMIT;
-      this.startTimer(this.context.turn.now + (ended ? LAST_WORD_LIMIT : step));
-    }
+    else if (ended) this.startTimer(LAST_WORD_LIMIT);
+    else this.startTimer(this.reason === 'guest-gone' ? DRAIN_LIMIT : LINGER_LIMIT);
   }
 
   /** Ends the connection with the guest by a reset, which is owed where the link has no room for it. */

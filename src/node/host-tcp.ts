@@ -10,8 +10,8 @@
 // the region is free. Otherwise it is in use until the write's callback, or until 'close' when the socket dies first.
 //
 // Reset or FIN. A RST right behind data often reaches Node as a plain 'end', so the kernel is asked (ask-kernel.ts). A paused
-// socket learns of neither. Our own reset after our FIN is a close(2): what the kernel has still to send it goes on
-// sending, and answers whatever comes by RST. A RST at once would take with it what the remote has not received yet.
+// socket learns of neither. Our own reset after our FIN is a close(2), see reset-socket.ts: a RST would take with it what
+// the remote has not received yet.
 //
 // Keep-alive. The guest cannot tell whether the remote is there: its own probes are answered here.
 
@@ -28,6 +28,7 @@ import { hasMetItself, wasReset } from './ask-kernel.ts';
 import { toHostError } from './host-errors.ts';
 import type { OpenSockets } from './open-sockets.ts';
 import { QUICK_WRITES, type QuickWriter, writeQuickly } from './quick-write.ts';
+import { resetSocket } from './reset-socket.ts';
 import { takeOver } from './take-over.ts';
 
 /** Bytes of the landing pad: what libuv reads at most at once where a ring has no room. */
@@ -155,12 +156,7 @@ export class TcpStream implements HostStream, QuickWriter {
     if (this.silenced) return;
     this.silenced = true;
     this.error = null;
-    const { socket } = this;
-    if (socket.connecting) socket.destroy();
-    else if (!this.finIsOut) socket.resetAndDestroy();
-    else if (socket.writableFinished) socket.destroy();
-    // Not before shutdown(2), which libuv has still to call: the FIN would be behind nothing.
-    else socket.once('finish', () => socket.destroy());
+    resetSocket(this.socket);
   }
 
   resume(): void {
@@ -184,10 +180,6 @@ export class TcpStream implements HostStream, QuickWriter {
     own.on('end', onEof);
     own.on('error', onFailed);
     own.on('close', onGone);
-  }
-
-  private get finIsOut(): boolean {
-    return this.socket.writableEnded && this.socket.writableLength === 0;
   }
 
   /** Node calls these two without the socket. */

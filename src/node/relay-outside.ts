@@ -10,6 +10,7 @@ import type { OutsideDatagrams, OutsideEvents, OutsideStream, RelayOutside } fro
 import { hasMetItself, wasReset } from './ask-kernel.ts';
 import { type DescriptorBudget, processDescriptors } from './descriptors.ts';
 import { toHostError } from './host-errors.ts';
+import { resetSocket } from './reset-socket.ts';
 
 /** Names that are looked up at the same time, for all clients: in the few threads that Node has for it and for files. */
 const MAX_LOOKUPS = 256;
@@ -75,8 +76,7 @@ class OutsideTcp implements OutsideStream {
   }
 
   reset(): void {
-    if (this.socket.connecting) this.socket.destroy();
-    else if (!this.socket.destroyed) this.socket.resetAndDestroy();
+    resetSocket(this.socket);
   }
 
   pause(): void {

@@ -3,7 +3,7 @@
 
 import { beforeEach, describe, expect, test } from 'vitest';
 import { pattern } from '../support/link-bench.ts';
-import { ACK, FIN, PSH, RST, SYN, type TcpFields, tcp } from '../support/raw-frames.ts';
+import { ACK, FIN, PSH, RST, readTcp, SYN, type TcpFields, tcp } from '../support/raw-frames.ts';
 import { RawBench } from '../support/raw-guest.ts';
 
 const SAID = 'all that I had to say';
@@ -72,7 +72,7 @@ describe('a guest that has closed', () => {
     expect(bench.host.stream.wasReset).toBe(true);
   });
 
-  test('and the host talks on and on: reset after a megabyte for nobody, when it has all', () => {
+  test('and the host talks on and on: no more than a megabyte is read for nobody, and 30 s later it is reset', () => {
     bench.sends(tcp({ ...next, flags: RST }));
     bench.host.stream.gives(pattern(1, 4 << 20));
     bench.clock.advance(1000);
@@ -81,18 +81,26 @@ describe('a guest that has closed', () => {
     bench.host.stream.holdWrites = false;
     bench.host.stream.letGo();
     bench.clock.runSoon();
-    expect(bench.host.stream).toMatchObject({ text: SAID, ended: true, wasReset: true });
+    bench.clock.advance(29_000);
+    expect(bench.host.stream).toMatchObject({ text: SAID, ended: true, wasReset: false });
+    expect(bench.host.stream.undelivered).toBeGreaterThan(2 << 20);
+    bench.clock.advance(2000);
+    expect(bench.host.stream.wasReset).toBe(true);
     expect(held(bench)).toEqual({ flows: 0, timers: 0, streams: 0 });
   });
 
-  test('and resets, with what the host had said not acknowledged: the host has all, and is reset', () => {
+  test('and resets, with what the host had said not acknowledged: the host has all, and may say the rest', () => {
     bench.host.stream.gives('unheard');
     bench.clock.runSoon();
     bench.sends(tcp({ ...next, flags: RST }));
     bench.host.stream.holdWrites = false;
     bench.host.stream.letGo();
     bench.clock.runSoon();
-    expect(bench.host.stream).toMatchObject({ text: SAID, ended: true, wasReset: true });
+    expect(bench.host.stream).toMatchObject({ text: SAID, ended: true, wasReset: false });
+    bench.host.stream.gives('too').ends();
+    bench.clock.runSoon();
+    expect(bench.host.stream).toMatchObject({ undelivered: 0, wasReset: false });
+    expect(held(bench)).toEqual({ flows: 0, timers: 0, streams: 0 });
   });
 });
 
@@ -178,6 +186,19 @@ describe('a reset that the link has no room for', () => {
     bench.link.takes();
     bench.link.hasRoom();
     expect(bench.link.takes()).toEqual([]);
+  });
+
+  test('a guest that asks again meanwhile is answered, not reset', () => {
+    bench.sends(tcp({ flags: SYN }));
+    bench.link.full = true;
+    bench.host.stream.fail('refused');
+    bench.clock.advance(1000);
+    bench.sends(tcp({ flags: SYN }));
+    bench.host.stream.open();
+    bench.clock.runSoon();
+    bench.link.hasRoom();
+    bench.clock.runSoon();
+    expect(bench.link.takes().map((frame) => readTcp(frame).flags)).toEqual([SYN | ACK]);
   });
 
   test('no more than 1024 wait, the others are counted; none when the link has gone', () => {
