@@ -10,10 +10,12 @@ import {
   adjustWindow,
   detectByDuplicates,
   forgetDuplicates,
+  keepsTimer,
   lossFound,
   maybeForgetUndo,
   maybeLeave,
   noteDuplicate,
+  notePartial,
   pipe,
   undoByDsack,
   undoByTimestamp,
@@ -33,7 +35,7 @@ export function processAck(tcb: Tcb, segment: Segment, now: Ms): boolean {
   if (!segment.has(Flag.Ack)) return false;
   const { ack } = segment;
   // RFC 5961 5.2: not newer than what we sent, not older than the largest window ever.
-  if (seqLt(tcb.sndMax, ack) || seqDiff(tcb.sndUna, ack) > Math.max(tcb.maxSndWnd, 65535)) {
+  if (seqLt(tcb.sndMax, ack) || seqDiff(tcb.sndUna, ack) > tcb.maxSndWnd) {
     challenge(tcb, now);
     return false;
   }
@@ -80,9 +82,12 @@ function takeNewAck(tcb: Tcb, segment: Segment, now: Ms): void {
   const { ack } = segment;
   const acked = seqDiff(ack, tcb.sndUna);
   const data = Math.min(acked, tcb.sendRing.length);
+  const { log } = tcb.recovery;
+  const sentAt = log.count > 0 ? log.sentAt(0) : tcb.lastSentAt;
   work.advanced = true;
   forgetRecords(tcb, ack);
-  measure(tcb, segment, now);
+  measure(tcb, segment, sentAt, now);
+  notePartial(tcb, ack);
   tcb.sndUna = ack;
   tcb.sndNxt = seqMax(tcb.sndNxt, ack);
   tcb.resentEnd = seqMax(tcb.resentEnd, ack);
@@ -101,7 +106,8 @@ function takeNewAck(tcb: Tcb, segment: Segment, now: Ms): void {
   // Kept close: left behind by 2^31 bytes it would seem to lie ahead.
   tcb.recover = seqMax(tcb.recover, (ack - 1) | 0);
   // RFC 6298 5.2, 5.3: off when everything is acknowledged, else from the start.
-  tcb.rtoAt = tcb.sndNxt === ack ? NEVER : now + tcb.rtt.rto;
+  if (tcb.sndNxt === ack) tcb.rtoAt = NEVER;
+  else if (!keepsTimer(tcb)) tcb.rtoAt = now + tcb.rtt.rto;
   if (acked > data) finAcknowledged(tcb, now);
   if (tcb.state === 'CLOSED') return;
   if (data > 0) tcb.user.onSendSpace();
@@ -111,14 +117,15 @@ function takeNewAck(tcb: Tcb, segment: Segment, now: Ms): void {
 /** Takes what `ack` acknowledges off the log. */
 function forgetRecords(tcb: Tcb, ack: number): void {
   const { log } = tcb.recovery;
-  let records = forgetInOrder(tcb, ack);
-  while (log.count > 0 && log.endsBy(0, ack)) {
+  let segments = forgetInOrder(tcb, ack);
+  for (let last = 0; log.count > 0 && log.endsBy(0, ack); log.shift()) {
     if (!log.is(0, Sent.Sacked)) {
       work.delivered += log.len(0);
       noteDelivered(tcb, 0, work);
     }
-    log.shift();
-    records++;
+    const order = log.order(0);
+    if (segments === 0 || order !== last) segments++;
+    last = order;
   }
   if (log.count === 0) log.clear(ack);
   else if (log.start !== ack) {
@@ -127,7 +134,7 @@ function forgetRecords(tcb: Tcb, ack: number): void {
   }
   if (tcb.sackPermitted) return;
   const counted = tcb.recovery.dupAcks;
-  forgetDuplicates(tcb, records);
+  forgetDuplicates(tcb, segments);
   work.delivered = Math.max(0, work.delivered - (counted - tcb.recovery.dupAcks) * tcb.sendMss);
 }
 
@@ -214,17 +221,19 @@ function afterAck(tcb: Tcb, segment: Segment): void {
 
 /**
  * RFC 6298 by timestamps (RFC 7323 4) or by the log, where nothing acknowledged was sent twice (Karn). Without a sample the
- * timeout stays as long as it was backed off: else a round trip longer than the RTO would never be measured.
+ * timeout stays as long as it was backed off: else a round trip longer than the RTO would never be measured. `sentAt`: when
+ * the oldest that is acknowledged was sent, the low bits of the clock.
  */
-function measure(tcb: Tcb, segment: Segment, now: Ms): void {
+function measure(tcb: Tcb, segment: Segment, sentAt: number, now: Ms): void {
   if (tcb.timestamps && segment.options.hasTimestamps) {
     const { tsEcr } = segment.options;
     // Of bytes sent twice the echo may be the first sending's: the peer had them, its ACK was lost, and what passed since
     // is our own waiting.
     if (seqLt(tcb.sndUna, tcb.resentEnd) && seqLt(tsEcr, tcb.resentTs)) return;
     const rtt = (now + tcb.tsOffset - tsEcr) | 0;
-    // An echo that is not ours, or from long ago, tells nothing.
-    if (rtt >= 0 && rtt < 600_000) tcb.rtt.sample(rtt);
+    // RFC 7323 4.1: the echo is that of something now acknowledged. One from before is not ours, or of a peer that echoes
+    // nothing. One from what is to come tells nothing.
+    if (rtt >= 0) tcb.rtt.sample(Math.min(rtt, (now - sentAt) | 0));
   } else if (work.rtt >= 0 && !work.resent) tcb.rtt.sample(work.rtt);
 }
 

@@ -9,7 +9,7 @@ import { Flag } from '../wire/tcp.ts';
 import * as options from '../wire/tcp-options.ts';
 import { noteTextOut } from './delayed-ack.ts';
 import { allowFirstBurst, fillBudget, holdBack, isPaced } from './pacing.ts';
-import { noteResent, pipe } from './recovery.ts';
+import { keepsTimer, noteResent, pipe } from './recovery.ts';
 import { writeReset } from './reset.ts';
 import { MIN_TEXT, moreAcksDue, noteBareAck, sackLen, writeSack } from './sack-blocks.ts';
 import { seqDiff, seqLt, seqMax } from './seq.ts';
@@ -29,8 +29,9 @@ export class SendPlan {
   seq = 0;
   /** Bytes of payload. */
   len = 0;
-  /** The record of the log that it sends again; NEW or PROBE. */
+  /** The record of the log that it sends again, the first of `records`; NEW or PROBE. */
   record = NEW;
+  records = 0;
   /** Flag bits. */
   flags = 0;
   /** There is something to send, but not yet: pacing.ts. */
@@ -125,20 +126,27 @@ function planLost(tcb: Tcb, to: SendPlan): boolean {
   const { log } = tcb.recovery;
   const i = log.firstLost();
   if (i < 0) return false;
+  const full = fullSegment(tcb);
   const out = pipe(tcb);
   // Where nothing is out no ACK will come to make room.
-  if (out === 0 || out + log.len(i) <= tcb.congestion.cwnd) planRecord(tcb, to, i);
+  const room = out === 0 ? Math.max(full, log.len(i)) : tcb.congestion.cwnd - out;
+  if (log.len(i) > room) return true;
+  // RFC 9293 3.8.1, RFC 1122 4.2.2.15: small ones that were lost side by side go together. The window counts bytes: of them
+  // alone it would let out more than a queue has room for. Only not what the peer still takes with what lies beyond.
+  const window = windowAt(tcb, log.seq(i));
+  planRecords(tcb, to, i, log.lostRun(i, Math.min(full, room, window >= log.len(i) ? window : full)));
   return true;
 }
 
-function planRecord(tcb: Tcb, to: SendPlan, i: number): void {
+function planRecords(tcb: Tcb, to: SendPlan, i: number, count: number): void {
   const { log } = tcb.recovery;
-  const end = log.end(i);
+  const end = log.end(i + count - 1);
   const fin = tcb.finQueued && end === tcb.sndEnd ? 1 : 0;
   to.kind = 'data';
   to.record = i;
+  to.records = count;
   to.seq = log.seq(i);
-  to.len = log.len(i) - fin;
+  to.len = seqDiff(end, to.seq) - fin;
   if (fin) to.flags |= Flag.Fin;
   if (seqDiff(end, tcb.dataStart) - fin === tcb.sendRing.length && to.len > 0) to.flags |= Flag.Psh;
 }
@@ -147,7 +155,7 @@ function planRecord(tcb: Tcb, to: SendPlan, i: number): void {
 function planTail(tcb: Tcb, to: SendPlan): boolean {
   if (!tcb.tlpDue) return false;
   planNew(tcb, to, true);
-  if (to.kind === 'nothing') planRecord(tcb, to, tcb.recovery.log.count - 1);
+  if (to.kind === 'nothing') planRecords(tcb, to, tcb.recovery.log.count - 1, 1);
   return true;
 }
 
@@ -157,7 +165,7 @@ function planNew(tcb: Tcb, to: SendPlan, beyond: boolean): void {
   const finDue = tcb.finQueued && !tcb.finAcked;
   if (ahead < 0 || (ahead === 0 && !finDue)) return;
   const full = fullSegment(tcb);
-  const room = Math.min(windowLeft(tcb), beyond ? full : tcb.congestion.cwnd - pipe(tcb));
+  const room = Math.min(windowAt(tcb, tcb.sndNxt), beyond ? full : tcb.congestion.cwnd - pipe(tcb));
   if (room <= 0 || tcb.recovery.log.isFull) return;
   const len = Math.min(ahead, full, room);
   // RFC 9293 3.8.6.2.1: no small segment because of a narrow window, unless it is half of the widest one seen. Without
@@ -176,9 +184,9 @@ function notSent(tcb: Tcb): number {
   return tcb.sendRing.length - seqDiff(tcb.sndNxt, tcb.dataStart);
 }
 
-/** Bytes that the peer's window takes beyond sndNxt. */
-function windowLeft(tcb: Tcb): number {
-  return tcb.sndWnd - seqDiff(tcb.sndNxt, tcb.sndUna);
+/** Bytes that the peer's window takes from `seq` on. */
+function windowAt(tcb: Tcb, seq: number): number {
+  return tcb.sndWnd - seqDiff(seq, tcb.sndUna);
 }
 
 /** Payload bytes of a full segment with the options that it will carry now. RFC 6691. */
@@ -225,7 +233,7 @@ function repeat(tcb: Tcb, { record, flags, len }: SendPlan, now: Ms): void {
   // Paced, nothing behind it, behind a window that was taken back, something lost, or SACK blocks: one by one.
   if (tcb.pacer !== null || tcb.sndNxt !== tcb.sndMax || recovery.log.lostBytes > 0) return;
   const ahead = notSent(tcb);
-  const room = Math.min(ahead - 1, windowLeft(tcb), congestion.cwnd - pipe(tcb));
+  const room = Math.min(ahead - 1, windowAt(tcb, tcb.sndNxt), congestion.cwnd - pipe(tcb));
   if (room < len || len !== fullSegment(tcb) || sackLen(tcb, sackRoom(tcb, len)) > 0) return;
   sendRing.readable(sendRing.length - ahead, region);
   // A whole number also for V8, which would make an object of a fraction at each call.
@@ -301,9 +309,9 @@ function noteText(tcb: Tcb, what: SendPlan, end: number, again: boolean, now: Ms
     tcb.sndNxt = end;
     tcb.tlpUnset = true;
   } else {
-    noteResent(tcb, what.record, now);
+    noteResent(tcb, what, now);
     // RFC 6675 5 step 4.3: the oldest gets a whole timeout again.
-    if (what.record === 0 && tcb.rtoAt !== NEVER) tcb.rtoAt = now + tcb.rtt.rto;
+    if (what.record === 0 && tcb.rtoAt !== NEVER && !keepsTimer(tcb)) tcb.rtoAt = now + tcb.rtt.rto;
   }
   if (tcb.tlpDue) noteProbe(tcb, what.record !== NEW);
 }
@@ -334,7 +342,7 @@ function armAfterOutput(tcb: Tcb, now: Ms): void {
 }
 
 function restartAfterIdle(tcb: Tcb, now: Ms): void {
-  if (!tcb.synAcked || tcb.sndNxt !== tcb.sndUna || now - tcb.lastSentAt <= tcb.rtt.rto) return;
+  if (!tcb.synAcked || tcb.sndNxt !== tcb.sndUna || now - tcb.lastSentAt <= tcb.rtt.pause) return;
   tcb.congestion.onIdle(now);
   allowFirstBurst(tcb);
 }

@@ -30,8 +30,14 @@ const DUPLICATES = 3;
 export class Recovery {
   readonly log = new SentLog();
   phase: 'open' | 'recovery' | 'loss' = 'open';
-  /** Without SACK: duplicate ACKs since sndUna moved, at most about what is out. */
+  /**
+   * Without SACK: duplicate ACKs, each of which stands for a segment that has arrived, and the most that are believed: as
+   * many as were out at the first since sndUna moved, and half as many that were sent meanwhile. -1: before that first one.
+   */
   dupAcks = 0;
+  dupLimit = -1;
+  /** Without SACK: partial ACKs of this recovery, one behind the other, of nothing but what was sent again. */
+  barePartials = 0;
   /** RFC 9937 6.1: what has arrived and what was sent since the recovery began, and what was out then. */
   prrDelivered = 0;
   prrOut = 0;
@@ -43,8 +49,8 @@ export class Recovery {
   /** What it has sent again lies between these; a D-SACK of anything else is not about it. */
   resentFrom = 0;
   resentTo = 0;
-  /** Retransmissions of it that no D-SACK has reported, and the clock's low bits at the first of them. */
-  undoResent = 0;
+  /** Bytes of its retransmissions that no D-SACK has reported, and the clock's low bits at the first of them. */
+  undoBytes = 0;
   firstResentAt = 0;
 
   // RACK, RFC 8985 5.3: of what arrived, the segment that was sent last.
@@ -94,6 +100,13 @@ export class AckWork implements AckSample {
   tsEcr = 0;
 }
 
+/** A segment that sends again what the log has: output.ts. */
+interface Resending {
+  readonly record: number;
+  readonly records: number;
+  readonly len: number;
+}
+
 /** Bytes believed to be in the network. RFC 6675 4, SetPipe(). */
 export function pipe(tcb: Tcb): number {
   const { log, dupAcks } = tcb.recovery;
@@ -104,17 +117,37 @@ export function pipe(tcb: Tcb): number {
 /** Without SACK: one more duplicate ACK. Some segment behind the first has arrived. */
 export function noteDuplicate(tcb: Tcb, work: AckWork): void {
   const { recovery } = tcb;
-  // Few more than are out: a peer cannot open the window by repeating itself.
-  if (recovery.dupAcks >= Math.max(DUPLICATES, recovery.log.count - 1)) return;
+  const { count } = recovery.log;
+  // RFC 5681 3.2 step 4. What duplicates have let out is more that may have arrived, and so on: a peer that repeats itself
+  // would get all that we have.
+  if (recovery.dupLimit < 0) recovery.dupLimit = Math.max(DUPLICATES, count + (count >> 1) - 1);
+  if (recovery.dupAcks >= recovery.dupLimit) return;
   recovery.dupAcks++;
   work.delivered += tcb.sendMss;
 }
 
-/** Without SACK: sndUna has taken `records` off the log. All but one of them may have been counted by duplicates. */
-export function forgetDuplicates(tcb: Tcb, records: number): void {
+/** Without SACK: sndUna has taken `segments` off the log. All but one of them may have been counted by duplicates. */
+export function forgetDuplicates(tcb: Tcb, segments: number): void {
   const { recovery } = tcb;
-  recovery.dupAcks = Math.max(0, recovery.dupAcks - Math.max(0, records - 1));
+  recovery.dupAcks = Math.max(0, recovery.dupAcks - Math.max(0, segments - 1));
   if (recovery.phase === 'open') recovery.dupAcks = 0;
+  recovery.dupLimit = -1;
+}
+
+/** `ack` is about to move sndUna. */
+export function notePartial({ recovery, sackPermitted, resentEnd, recover }: Tcb, ack: number): void {
+  const isBare =
+    !sackPermitted && recovery.phase === 'recovery' && !seqLt(resentEnd, ack) && seqLt(ack, recover);
+  recovery.barePartials = isBare ? recovery.barePartials + 1 : 0;
+}
+
+/**
+ * Does the retransmission timer go on as it was set? RFC 6582 3.2 step 3: with the second partial ACK. Here with the second
+ * that shows nothing to have arrived behind the hole, of a peer that keeps nothing of that, or after a burst of losses: a
+ * segment each round trip, or each of the peer's delayed ACKs, takes longer than a timeout and slow start.
+ */
+export function keepsTimer({ recovery }: Tcb): boolean {
+  return recovery.barePartials > 1;
 }
 
 /** Without SACK: what duplicates and partial ACKs tell. RFC 6582 3.2, steps 2 to 4. True: something is newly lost. */
@@ -124,11 +157,12 @@ export function detectByDuplicates(tcb: Tcb, work: AckWork): boolean {
   if (log.count === 0 || log.is(0, Sent.Lost)) return false;
   const third = phase === 'open' && recovery.dupAcks >= DUPLICATES;
   // RFC 6582 3.2 step 2: not for what was out before the last recovery ended.
-  if (third ? seqLt(tcb.recover, tcb.sndUna) : phase === 'recovery' && work.advanced) {
-    log.markLost(0);
-    return true;
-  }
-  return false;
+  if (third ? !seqLt(tcb.recover, tcb.sndUna) : phase !== 'recovery' || !work.advanced) return false;
+  log.markLost(0);
+  // A second loss: of what lies behind it nothing is known, and by one small segment a round trip many would take long.
+  for (let i = 1; !third && i < log.count && seqDiff(log.end(i), log.start) <= tcb.sendMss; i++)
+    if (!log.is(i, Sent.Lost)) log.markLost(i);
+  return true;
 }
 
 /** Something is lost. Begins a recovery unless one is under way, with an ACK of `delivered` bytes or without one. */
@@ -142,6 +176,7 @@ export function lossFound(tcb: Tcb, delivered: number, now: Ms): void {
   // RFC 9937 6.1: what arrived before does not count as delivered in the recovery, what this ACK says does.
   recovery.recoverFlight = flight - recovery.log.sackedBytes + delivered;
   recovery.probeOut = false;
+  recovery.barePartials = 0;
   tcb.recover = tcb.sndMax;
   tcb.tlpAt = NEVER;
   watchForMistake(tcb);
@@ -155,7 +190,7 @@ function watchForMistake(tcb: Tcb): void {
   recovery.mayUndo = true;
   recovery.undoFrom = tcb.sndUna;
   recovery.undoUntil = tcb.sndMax;
-  recovery.undoResent = 0;
+  recovery.undoBytes = 0;
 }
 
 /** sndUna has moved: what could tell that the last recovery was none has come, or will not. */
@@ -166,14 +201,18 @@ export function maybeForgetUndo({ recovery, sndUna }: Tcb): void {
 /** The ACK is taken and what it lost is marked: moves the congestion window. */
 export function adjustWindow(tcb: Tcb, work: AckWork, lost: boolean): void {
   const { recovery, congestion } = tcb;
-  if (recovery.phase === 'recovery') {
+  const { phase } = recovery;
+  if (phase === 'recovery') {
     reduceInProportion(tcb, work.delivered, work.advanced, lost);
     return;
   }
-  if (!work.advanced) return;
+  // What is reported behind a hole waits for the recovery that it may begin. Where segments overtake each other it mostly
+  // begins none, and most of what arrives is reported so, once: not by the ACK that moves sndUna as well.
+  const isNews = work.advanced || (work.delivered > 0 && phase === 'open' && recovery.reordered);
+  if (!isNews) return;
   // RFC 3465 2.3: after a timeout a cumulative ACK may stand for what had arrived before, and must not open the window
   // for all of it. By SACK that is known, but for ACKs that were lost: there ssthresh is the bound.
-  if (recovery.phase === 'loss' && !tcb.sackPermitted) work.delivered = Math.min(work.delivered, tcb.sendMss);
+  if (phase === 'loss' && !tcb.sackPermitted) work.delivered = Math.min(work.delivered, tcb.sendMss);
   congestion.onAck(work);
 }
 
@@ -217,17 +256,21 @@ export function maybeLeave(tcb: Tcb, now: Ms): boolean {
   return true;
 }
 
-/** Segment `i` of the log was sent again. */
-export function noteResent(tcb: Tcb, i: number, now: Ms): void {
+/** `what.records` records of the log from `what.record` on were sent again, in one segment of `what.len` bytes of text. */
+export function noteResent(tcb: Tcb, what: Resending, now: Ms): void {
   const { recovery } = tcb;
-  recovery.log.resend(i, now);
-  if (!recovery.mayUndo || recovery.phase === 'open') return;
   const { log } = recovery;
-  const first = recovery.undoResent === 0;
+  const { record, records } = what;
+  log.resend(record, records, now);
+  if (!recovery.mayUndo || recovery.phase === 'open') return;
+  const from = log.seq(record);
+  const to = log.end(record + records - 1);
+  const first = recovery.undoBytes === 0;
   if (first) recovery.firstResentAt = now | 0;
-  recovery.resentFrom = first ? log.seq(i) : seqMin(recovery.resentFrom, log.seq(i));
-  recovery.resentTo = first ? log.end(i) : seqMax(recovery.resentTo, log.end(i));
-  recovery.undoResent++;
+  recovery.resentFrom = first ? from : seqMin(recovery.resentFrom, from);
+  recovery.resentTo = first ? to : seqMax(recovery.resentTo, to);
+  // Of a FIN with text a peer may report only that.
+  recovery.undoBytes += Math.max(1, what.len);
 }
 
 /** The retransmission timer: RFC 6298 5.4 to 5.7, RFC 5681 3.1. */
@@ -235,7 +278,7 @@ export function timedOut(tcb: Tcb, now: Ms): void {
   const { recovery, congestion } = tcb;
   const { log } = recovery;
   const again = tcb.retries > 1;
-  congestion.onTimeout(seqDiff(tcb.sndMax, tcb.sndUna), again, now);
+  congestion.onTimeout(atTimeout(tcb), again, now);
   if (!again) watchForMistake(tcb);
   recovery.phase = 'loss';
   recovery.dupAcks = 0;
@@ -253,22 +296,37 @@ export function timedOut(tcb: Tcb, now: Ms): void {
   log.markAllLost(again || (log.count > 0 && log.is(0, Sent.Sacked)));
 }
 
+/**
+ * Bytes that are outstanding as the timer fires, RFC 5681 3.1 (4). Without SACK all that was out in a recovery or after a
+ * timeout still is, by the numbers, however little was sent since: ssthresh would come down to a share of that each time
+ * and no further. Then it is the window that was lost in.
+ */
+function atTimeout({ recovery, congestion, sackPermitted, sndMax, sndUna }: Tcb): number {
+  const flight = seqDiff(sndMax, sndUna);
+  if (sackPermitted || recovery.phase === 'open') return flight;
+  return Math.min(flight, recovery.phase === 'recovery' ? congestion.ssthresh : congestion.cwnd);
+}
+
 /** Eifel: the first ACK of what was sent again echoes a time before that. RFC 3522 3.2. True: undone. */
 export function undoByTimestamp(tcb: Tcb, work: AckWork): boolean {
   const { recovery } = tcb;
-  if (!recovery.mayUndo || recovery.phase === 'open' || recovery.undoResent === 0) return false;
+  if (!recovery.mayUndo || recovery.phase === 'open' || recovery.undoBytes === 0) return false;
   if (!work.hasTsEcr || work.priorUna !== recovery.undoFrom) return false;
   if (!seqLt(work.tsEcr, (recovery.firstResentAt + tcb.tsOffset) | 0)) return false;
   undo(tcb, work.now);
   return true;
 }
 
-/** A D-SACK for [left, right). RFC 3708 3: of what was sent again, and not of what the network has sent twice. */
+/**
+ * A D-SACK for [left, right). RFC 3708 3: of what was sent again, and not of what the network has sent twice. Bytes are
+ * counted: of segments that were sent again as one the peer may have had a part, and says so (RFC 2883 4).
+ */
 export function undoByDsack(tcb: Tcb, left: number, right: number, now: Ms): void {
   const { recovery } = tcb;
-  if (!recovery.mayUndo || recovery.undoResent === 0) return;
+  if (!recovery.mayUndo || recovery.undoBytes === 0) return;
   if (seqLt(left, recovery.resentFrom) || seqLt(recovery.resentTo, right)) return;
-  if (--recovery.undoResent === 0) undo(tcb, now);
+  recovery.undoBytes = Math.max(0, recovery.undoBytes - seqDiff(right, left));
+  if (recovery.undoBytes === 0) undo(tcb, now);
 }
 
 function undo(tcb: Tcb, now: Ms): void {

@@ -7,8 +7,16 @@ import type { Ms } from '../base/clock.ts';
 const INITIAL_RTO: Ms = 1000;
 /** RFC 6298 5.7: after a SYN had to be sent again. */
 const RTO_AFTER_LOST_SYN: Ms = 3000;
-/** Deviates from RFC 6298 2.4, which says one second: the guest is one hop away. Linux uses the same 200 ms. */
+/** Deviates from RFC 6298 2.4, which says one second: the guest is one hop away. */
 const MIN_RTO: Ms = 200;
+/**
+ * The variance term is no less; RFC 6298 2.3 has the tick of the clock there, which is next to nothing. After many round
+ * trips alike little else would be left of it, and the first that is somewhat longer, since an emulated guest was not
+ * running, would be a timeout. Linux has 200 ms here: on long ways bursts of loss then take a quarter longer.
+ */
+const MIN_VARIANCE: Ms = 50;
+/** Silence so much longer than a round trip is a pause, whatever the RTO. */
+const PAUSE: Ms = 200;
 /** RFC 6298 2.5: at least 60 s. */
 const MAX_RTO: Ms = 60_000;
 
@@ -23,6 +31,14 @@ export class Rtt {
   /** Milliseconds until the oldest segment is sent again. */
   get rto(): Ms {
     return Math.min(this.base * 2 ** this.shift, MAX_RTO);
+  }
+
+  /**
+   * After so much silence nothing is known of the way any more, ms. RFC 5681 4.1 says an RTO, and means one of a second: ours
+   * may be a round trip and little more, and whoever asks again with a thought between would begin anew each time.
+   */
+  get pause(): Ms {
+    return Math.max(this.rto, Math.ceil(this.srtt8 / 8) + PAUSE);
   }
 
   /** Smoothed round trip, ms; 0 when nothing was measured. */
@@ -45,7 +61,7 @@ export class Rtt {
       this.rttvar4 += Math.abs(error) - this.rttvar4 / 4;
       this.srtt8 = Math.max(1, this.srtt8 + error);
     }
-    this.base = Math.max(MIN_RTO, Math.ceil(this.srtt8 / 8 + Math.max(1, this.rttvar4)));
+    this.base = Math.max(MIN_RTO, Math.ceil(this.srtt8 / 8 + Math.max(MIN_VARIANCE, this.rttvar4)));
     this.shift = 0;
   }
 

@@ -5,9 +5,12 @@
 //   Lost    it is taken for lost and has not been sent again since
 //   Resent  it was sent more than once
 //
-// A record that is neither Sacked nor Lost is in flight. The records lie in a circle of words that is made with the
-// first of them, grows with them, and is given up when a connection has nothing out for a while. At most MAX_RECORDS: a
-// sender with that many small segments out waits for an acknowledgment.
+// A record that is neither Sacked nor Lost is in flight. Small segments that lie side by side may be sent again as one: then
+// their records stay, since the peer may have some of it and not the rest, and have one time and one turn.
+//
+// The records lie in a circle of words that is made with the first of them, grows with them, and is given up when a
+// connection has nothing out for a while. At most MAX_RECORDS: a sender with that many small segments out waits for an
+// acknowledgment.
 //
 // What an ACK costs must not grow with what is out, whatever the peer says in it. So those in flight are a list in the
 // order in which they were sent, and whoever looks for losses by time begins with the oldest and stops at the first that
@@ -76,7 +79,10 @@ export class SentLog {
     return this.words![this.slot(i) + 1]!;
   }
 
-  /** Its place in the order of all sendings: what a clock of whole milliseconds cannot say. Compare by difference. */
+  /**
+   * Its place in the order of all sendings: what a clock of whole milliseconds cannot say. Compare by difference; the same
+   * for those that were sent in one segment.
+   */
   order(i: number): number {
     return this.words![this.slot(i) + 3]!;
   }
@@ -122,17 +128,20 @@ export class SentLog {
     for (let i = 1; i <= count; i++) this.push((start + i * len) | 0, now, false);
   }
 
-  /** Record `i` was sent again. What is Sacked is not, and stays what it is. */
-  resend(i: number, now: Ms): void {
-    const at = this.slot(i);
+  /** `count` records from `i` on were sent again, in one segment. What is Sacked of it was not, and stays what it is. */
+  resend(i: number, count: number, now: Ms): void {
+    const order = this.nextOrder();
     const words = this.words!;
-    if (words[at + 2]! & Sent.Sacked) return;
-    if (words[at + 2]! & Sent.Lost) this.lostBytes -= this.len(i);
-    else this.unlink(at);
-    words[at + 1] = now;
-    words[at + 2] = (words[at + 2]! & ~Sent.Lost) | Sent.Resent;
-    words[at + 3] = this.nextOrder();
-    this.link(at);
+    for (let j = i; j < i + count; j++) {
+      const at = this.slot(j);
+      if (words[at + 2]! & Sent.Sacked) continue;
+      if (words[at + 2]! & Sent.Lost) this.lostBytes -= this.len(j);
+      else this.unlink(at);
+      words[at + 1] = now;
+      words[at + 2] = (words[at + 2]! & ~Sent.Lost) | Sent.Resent;
+      words[at + 3] = order;
+      this.link(at);
+    }
   }
 
   /** Everything before `ack` has arrived; records that end there or before are forgotten by shift(), not here. */
@@ -247,6 +256,14 @@ export class SentLog {
     if (this.lostBytes === 0) return -1;
     while (!this.is(this.lostFrom, Sent.Lost)) this.lostFrom++;
     return this.lostFrom;
+  }
+
+  /** How many records from `i` on, which is Lost, are so and hold at most `most` bytes together; at least one. */
+  lostRun(i: number, most: number): number {
+    const start = this.seq(i);
+    let j = i + 1;
+    while (j < this.count && this.is(j, Sent.Lost) && seqDiff(this.end(j), start) <= most) j++;
+    return j - i;
   }
 
   /** The first record that begins at `seq` or behind it; count: none does. */

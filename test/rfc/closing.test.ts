@@ -147,6 +147,18 @@ describe('RFC 9293 3.10.7.4 eighth: a FIN counts in its place', () => {
     expect(tcb.state).toBe('ESTABLISHED');
   });
 
+  test('a FIN beyond the window does not count behind text that is cut there either', () => {
+    const { guest, host, tcb } = established({ flowBytes: 4096, windShift: -1 });
+    guest.sends({ data: 'x'.repeat(4200), flags: 'FA' });
+    guest.expects({ ack: 4097, wnd: 0 });
+    host.takes();
+    guest.takesAll();
+    guest.sends({ seq: 4097, data: 'x'.repeat(104) });
+    expect(tcb.state).toBe('ESTABLISHED');
+    guest.sends({ seq: 4201, flags: 'FA' });
+    expect(tcb.state).toBe('CLOSE-WAIT');
+  });
+
   test('a FIN that comes with text we have counts', () => {
     const { guest, host, tcb } = established();
     guest.sends({ data: 'abc' });
@@ -167,6 +179,15 @@ describe('RFC 9293 3.10.7.4 eighth: a FIN counts in its place', () => {
     guest.sends({ seq: 10, flags: 'FA' });
     guest.expects({ ack: 11 });
     expect(host.takes()).toBe('abcdefghi');
+  });
+
+  test('nor is one that fills a gap before bytes that have come: what follows on those is taken', () => {
+    const { guest, host, tcb } = established();
+    guest.sends({ seq: 5, data: '456789' });
+    guest.sends({ seq: 1, data: '0123', flags: 'FA' });
+    expect(guest.takesAll().at(-1)).toMatchObject({ ack: 11 });
+    guest.sends({ seq: 11, data: 'more' });
+    expect([host.takes(), tcb.state]).toEqual(['0123456789more', 'ESTABLISHED']);
   });
 
   test('the FIN again is acknowledged again', () => {
@@ -192,14 +213,14 @@ describe('our FIN', () => {
     expect(tcb.state).toBe('FIN-WAIT-2');
   });
 
-  test('is sent again behind the data in front of it', () => {
+  test('is sent again with the data in front of it', () => {
     const { guest, host, clock, tcb } = established();
     host.gives('abc');
     host.closes();
     guest.takesAll();
     clock.advance(tcb.rtt.rto);
-    guest.expects({ flags: 'A', seq: 1, text: 'abc' });
-    guest.expects({ flags: 'FA', seq: 4, len: 0 });
+    guest.expects({ flags: 'FA', seq: 1, text: 'abc' });
+    guest.expectsNothing();
     guest.sends({ ack: 4 });
     clock.advance(tcb.rtt.rto);
     guest.expects({ flags: 'FA', seq: 4, len: 0 });

@@ -25,6 +25,37 @@ describe('window', () => {
 });
 
 describe('checksum', () => {
+  // What reads them for the guest throws where it is another one: segment-bytes.ts.
+  test('RFC 9293 3.1 (MUST-2): each segment that is sent has the right one, of odd length too, and sent again', () => {
+    for (const timestamps of [true, false]) {
+      const { guest, host, clock, tcb, counters } = established({ timestamps, sackPermitted: true });
+      host.gives('odd');
+      host.gives(pattern(3001));
+      clock.advance(tcb.rtt.rto);
+      guest.sends({ seq: 5, data: 'ahead', ack: 1 });
+      guest.sends({ data: 'next', ack: 3005, seq: 1 });
+      host.closes();
+      host.aborts();
+      const kinds = guest.takesAll().map(({ flags, len, options }) => ({
+        flags,
+        isOdd: len % 2 === 1,
+        isBare: len === 0,
+        sack: options.sack !== undefined,
+      }));
+      const text = { flags: 'A', isBare: false };
+      expect(counters.retransmits).toBeGreaterThan(0);
+      expect(kinds).toEqual(
+        expect.arrayContaining([
+          expect.objectContaining({ ...text, isOdd: true }),
+          expect.objectContaining({ ...text, isOdd: false }),
+          expect.objectContaining({ flags: 'A', sack: true }),
+          expect.objectContaining({ flags: 'FA' }),
+          expect.objectContaining({ flags: 'RA' }),
+        ]),
+      );
+    }
+  });
+
   test('RFC 9293 3.1 (MUST-3): a segment with a wrong one is as if it had not come', () => {
     const bench = new RawBench();
     const said = bench.connected();

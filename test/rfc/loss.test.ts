@@ -8,24 +8,24 @@ import { established, type HostSegment, type PeerOptions, TcpPeer } from '../sup
 const MSS = 1460;
 const ROUND_TRIP = 100;
 
-/** A connection with a round trip of 100 ms, and nothing out. What the host gives next begins at 2. */
-function withRoundTrip(options: PeerOptions = {}): TcpPeer {
+/** A connection with a round trip of 100 ms or so much, and nothing out. What the host gives next begins at 2. */
+function withRoundTrip(options: PeerOptions = {}, roundTrip = ROUND_TRIP): TcpPeer {
   const peer = new TcpPeer({ sackPermitted: true, ...options });
   peer.guest.sendsSyn();
   peer.host.accepts();
   peer.guest.takesAll();
-  peer.clock.advance(ROUND_TRIP);
+  peer.clock.advance(roundTrip);
   peer.guest.sends({});
   peer.host.gives('x');
   peer.guest.takesAll();
-  peer.clock.advance(ROUND_TRIP);
+  peer.clock.advance(roundTrip);
   peer.guest.sends({});
   return peer;
 }
 
-/** A connection with a round trip of 100 ms and much to send; ten segments are out. The first of them begins at 2. */
-function tenOut(options: PeerOptions = {}): TcpPeer {
-  const peer = withRoundTrip(options);
+/** The same with much to send; ten segments are out. The first of them begins at 2. */
+function tenOut(options: PeerOptions = {}, roundTrip = ROUND_TRIP): TcpPeer {
+  const peer = withRoundTrip(options, roundTrip);
   peer.host.gives(pattern(200 * MSS));
   return peer;
 }
@@ -121,6 +121,59 @@ describe('RFC 5681 3.2, 4.3: when the window goes down', () => {
   });
 });
 
+describe('RFC 5681 3.1: what SACK alone reports, where segments overtake each other', () => {
+  /** Twelve are out or so, all in flight, and the window is full; `reordered`: some have been seen to overtake others. */
+  function windowFull(reordered: boolean): { peer: TcpPeer; next: number } {
+    const peer = tenOut();
+    peer.clock.advance(ROUND_TRIP);
+    if (reordered) sacks(peer, 0, [1, 2]);
+    sacks(peer, 4);
+    peer.guest.takesAll();
+    expect(peer.tcb.recovery.reordered).toBe(reordered);
+    return { peer, next: 4 };
+  }
+
+  test('opens the window, and what it filled in does not do so a second time', () => {
+    const { peer, next } = windowFull(true);
+    const { congestion } = peer.tcb;
+    const before = congestion.cwnd;
+    sacks(peer, next, [next + 1, next + 3]);
+    expect(congestion.cwnd).toBe(before + 2 * MSS);
+    sacks(peer, next, [next + 1, next + 4]);
+    sacks(peer, next + 4);
+    expect(congestion.cwnd).toBe(before + 4 * MSS);
+  });
+
+  test('waits for the ACK that moves SND.UNA where they never have', () => {
+    const { peer, next } = windowFull(false);
+    const { congestion } = peer.tcb;
+    const before = congestion.cwnd;
+    sacks(peer, next, [next + 1, next + 3]);
+    expect(congestion.cwnd).toBe(before);
+  });
+
+  test('does nothing of the kind for a duplicate, in a recovery, or after a timeout', () => {
+    const { peer, next } = windowFull(true);
+    const { congestion, recovery } = peer.tcb;
+    let grown = 0;
+    const onAck = congestion.onAck.bind(congestion);
+    congestion.onAck = (ack) => {
+      grown++;
+      onAck(ack);
+    };
+    sacks(peer, next, [0, 1]);
+    expect([recovery.phase, grown]).toEqual(['open', 0]);
+    sacks(peer, next, [next + 1, next + 6]);
+    expect(grown).toBe(1);
+    peer.clock.advance(ROUND_TRIP);
+    expect(recovery.phase).toBe('recovery');
+    sacks(peer, next, [next + 1, next + 8]);
+    while (peer.counters.timeouts === 0) peer.clock.advance(10);
+    sacks(peer, next, [next + 1, next + 9]);
+    expect([recovery.phase, recovery.log.sackedCount, grown]).toEqual(['loss', 8, 1]);
+  });
+});
+
 describe('what is no sign of a loss', () => {
   test('RFC 5681 3.2: duplicates on either side of an ACK of something new do not add up', () => {
     const { guest, counters } = tenOut({ sackPermitted: false });
@@ -145,30 +198,34 @@ describe('what is no sign of a loss', () => {
 
 describe('RFC 8985 6.2: what RACK believes of the path', () => {
   /** The milliseconds that a segment with only one behind it is waited for. */
-  function patience(peer: TcpPeer): number {
+  function patience(peer: TcpPeer, roundTrip: number): number {
     const [first] = peer.guest.takesAll().map(numberOf);
-    peer.clock.advance(ROUND_TRIP);
+    peer.clock.advance(roundTrip);
     sacks(peer, first!, [first! + 1, first! + 2]);
     peer.guest.takesAll();
     for (let ms = 1; ms < 1000; ms++) {
       peer.clock.advance(1);
-      if (peer.guest.takesAll().map(numberOf).includes(first!)) return ms;
+      if (!peer.guest.takesAll().map(numberOf).includes(first!)) continue;
+      expect(peer.counters.timeouts, 'not found by RACK').toBe(0);
+      return ms;
     }
     throw new Error('it was not sent again');
   }
 
   test('step 4: D-SACKs widen the reordering window, to a smoothed round trip at most', () => {
-    const peer = tenOut();
+    // The timer comes at 200 ms, and this would seem to be its work with a round trip of half as much.
+    const roundTrip = 50;
+    const peer = tenOut({}, roundTrip);
     for (let round = 0; round < 10; round++) {
       peer.guest.takesAll();
-      peer.clock.advance(ROUND_TRIP);
+      peer.clock.advance(roundTrip);
       const next = Math.floor((peer.tcb.sndNxt - peer.tcb.iss - 2) / MSS);
       sacks(peer, next, [0, 1]);
       if (peer.tcb.sendRing.length < 100 * MSS) peer.host.gives(pattern(200 * MSS));
     }
     const { srtt } = peer.tcb.rtt;
-    const waited = patience(peer);
-    expect(waited).toBeGreaterThan(ROUND_TRIP / 2);
+    const waited = patience(peer, roundTrip);
+    expect(waited).toBeGreaterThan(roundTrip / 2);
     expect(waited).toBeLessThanOrEqual(Math.ceil(srtt) + 1);
   });
 

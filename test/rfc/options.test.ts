@@ -232,6 +232,20 @@ describe('RFC 7323 timestamps', () => {
   });
 });
 
+test('RFC 7323 4.1: no round trip is longer than since what is acknowledged was sent, whatever the echo', () => {
+  for (const ecr of [(now: number) => now - 300_000, () => 0, () => -1000]) {
+    const { guest, host, tcb, clock } = established({ timestamps: true });
+    clock.advance(400_000);
+    host.gives('x');
+    guest.expects({ text: 'x' });
+    clock.advance(40);
+    guest.sends({ options: { ts: [3000, ecr(clock.now() + 77)] } });
+    expect(tcb.sendRing.length).toBe(0);
+    expect(tcb.rtt.srtt).toBeLessThanOrEqual(40);
+    expect(tcb.rtt.rto).toBe(200);
+  }
+});
+
 test('RFC 7323 5.3 R1: old segments without text are not answered without end', () => {
   const { guest, clock } = established({ timestamps: true });
   clock.advance(1);

@@ -75,6 +75,25 @@ describe('RFC 9293 3.10.7.4 seventh: segment text', () => {
     expect(host.takes().length).toBe(601 - 1);
   });
 
+  test('what lies beyond the window is cut also where there would be room for it', () => {
+    const { guest, host, tcb } = established({ flowBytes: 1 << 20, sackPermitted: true });
+    guest.sends({ seq: 65_001, data: 'x'.repeat(1000) });
+    const { sack } = guest.expects({ ack: 1 }).options;
+    expect(sack!.map(([left, right]) => [left - tcb.irs, right - tcb.irs])).toEqual([[65_001, 65_536]]);
+    expect(host.takes()).toBe('');
+  });
+
+  test('data behind a FIN that came ahead of its turn is cut', () => {
+    const { guest, host, tcb } = established();
+    guest.sends({ seq: 11, flags: 'FA' });
+    guest.expects({ ack: 1 });
+    guest.sends({ seq: 5, data: '456789lie' });
+    guest.expects({ ack: 1 });
+    guest.sends({ seq: 1, data: '0123' });
+    guest.expects({ ack: 12 });
+    expect([host.takes(), tcb.state]).toEqual(['0123456789', 'CLOSE-WAIT']);
+  });
+
   test('data behind the FIN, or after it, is refused', () => {
     const { guest, host } = established();
     guest.sends({ data: 'end', flags: 'FA' });

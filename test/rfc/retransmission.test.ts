@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { Rtt } from '../../src/tcp/rtt.ts';
 import { pattern, textOf } from '../support/segment-bytes.ts';
-import { established, TcpPeer } from '../support/tcp-peer.ts';
+import { sacks, tenOut } from '../support/segments-out.ts';
+import { established, type PeerOptions, TcpPeer } from '../support/tcp-peer.ts';
 
 /** A connection with ten full segments in flight. */
 function tenInFlight(): TcpPeer {
@@ -78,10 +79,10 @@ describe('RFC 6298: the retransmission timer', () => {
     }
   });
 
-  test('RFC 6298 4: the variance term is no less than a tick of the clock', () => {
+  test('2.3, 4: the variance term is no less than 50 ms, many ticks of the clock', () => {
     const rtt = new Rtt();
     for (let i = 0; i < 300; i++) rtt.sample(1500);
-    expect(rtt.rto).toBe(1501);
+    expect(rtt.rto).toBe(1550);
   });
 
   test('2.2, 2.3: round trips make the RTO, never under 200 ms', () => {
@@ -140,6 +141,154 @@ describe('RFC 6298: the retransmission timer', () => {
   });
 });
 
+describe('RFC 5681 3.1 (4): what was outstanding as the timer fired, without SACK', () => {
+  /** Forty full segments are out. */
+  function fortyOut(): TcpPeer {
+    const peer = established();
+    peer.tcb.congestion.cwnd = 40 * 1460;
+    peer.host.gives(pattern(60 * 1460));
+    expect(peer.guest.takesAll().length).toBe(40);
+    return peer;
+  }
+
+  function timeout({ clock, tcb, counters, guest }: TcpPeer): number {
+    const before = counters.timeouts;
+    clock.advance(tcb.rtt.rto);
+    expect(counters.timeouts).toBe(before + 1);
+    guest.takesAll();
+    return tcb.congestion.ssthresh / 1460;
+  }
+
+  test('is what was sent since the timeout before, not all that was out then', () => {
+    const peer = fortyOut();
+    expect(timeout(peer)).toBe(20);
+    for (let i = 1; i <= 7; i++) peer.guest.sends({ ack: 1 + 1460 * i });
+    expect(peer.tcb.congestion.cwnd).toBe(8 * 1460);
+    expect(timeout(peer)).toBe(4);
+  });
+
+  test('is the window that a recovery was to come to', () => {
+    const peer = fortyOut();
+    for (let i = 0; i < 3; i++) peer.guest.sends({ ack: 1 });
+    peer.guest.takesAll();
+    expect(peer.tcb.recovery.phase).toBe('recovery');
+    expect(timeout(peer)).toBe(10);
+  });
+
+  test('with it, all that was out: what has arrived is known', () => {
+    const peer = tenOut();
+    peer.clock.advance(100);
+    sacks(peer, 0, [1, 4]);
+    peer.clock.advance(peer.tcb.rtt.rto);
+    expect(peer.counters.timeouts).toBe(1);
+    expect(peer.tcb.congestion.ssthresh).toBeGreaterThanOrEqual(5 * 1460);
+  });
+});
+
+describe('RFC 9293 3.8.1, RFC 1122 4.2.2.15: small segments that are sent again go together', () => {
+  const SMALL = 20;
+
+  /** A hundred messages of 20 bytes, each in a segment of its own. Message `i` begins at 1 + 20 i. */
+  function hundredOut(options: PeerOptions = {}): TcpPeer {
+    const peer = established(options);
+    for (let i = 0; i < 100; i++) peer.host.gives(pattern(SMALL));
+    expect(peer.guest.takesAll().map(({ len }) => len)).toEqual(new Array(100).fill(SMALL));
+    return peer;
+  }
+
+  /** SACKs messages [from, to) of each range; the first may be a D-SACK. */
+  function reports(peer: TcpPeer, next: number, ...ranges: readonly (readonly [number, number])[]): void {
+    const edge = (i: number) => (peer.tcb.iss + 1 + SMALL * i) | 0;
+    const sack = ranges.map(([from, to]) => [edge(from), edge(to)] as const);
+    peer.guest.sends({ ack: 1 + SMALL * next, options: { sack } });
+  }
+
+  test.each([false, true])(
+    'after a timeout one full segment, and then the rest; SACK: %s',
+    (sackPermitted) => {
+      const { guest, clock, tcb, counters } = hundredOut({ sackPermitted });
+      while (counters.timeouts === 0) clock.advanceTo(tcb.rtoAt);
+      expect(guest.takesAll().at(-1)).toMatchObject({ seq: 1, len: 1460 });
+      guest.sends({ ack: 1461 });
+      guest.expects({ seq: 1461, len: 100 * SMALL - 1460, push: true });
+      guest.expectsNothing();
+      guest.sends({ ack: 1 + 100 * SMALL });
+      expect([tcb.recovery.log.count, tcb.recovery.phase]).toEqual([0, 'open']);
+    },
+  );
+
+  test('RFC 6582 3.2 step 3: without SACK a partial ACK, which says that more was lost than one, sends a full segment', () => {
+    const { guest, counters } = hundredOut();
+    for (let i = 0; i < 3; i++) guest.sends({ ack: 1 });
+    guest.expects({ seq: 1, len: SMALL });
+    guest.expectsNothing();
+    guest.sends({ ack: 1 + SMALL });
+    guest.expects({ seq: 1 + SMALL, len: 1460 });
+    guest.expectsNothing();
+    guest.sends({ ack: 1 + SMALL + 1460 });
+    guest.expects({ seq: 1 + SMALL + 1460, len: 99 * SMALL - 1460 });
+    expect(counters.retransmits).toBe(3);
+  });
+
+  test('but not what has arrived, by SACK, and lies between', () => {
+    const peer = hundredOut({ sackPermitted: true });
+    reports(peer, 0, [10, 15], [20, 100]);
+    expect(peer.guest.takesAll().map(({ seq, len }) => [seq, len])).toEqual([
+      [1, 200],
+      [1 + 15 * SMALL, 100],
+    ]);
+    expect(peer.counters.retransmits).toBe(2);
+  });
+
+  test('RFC 9293 3.8.6 (SHLD-16, MAY-7): where the window has become narrow, what is in it and what is not go apart', () => {
+    const { guest, clock, tcb } = hundredOut({ windShift: -1 });
+    guest.sends({ ack: 1, wnd: 105 });
+    clock.advance(tcb.rtt.rto);
+    guest.expects({ seq: 1, len: 100 });
+    guest.expects({ seq: 101, len: 1360 });
+    guest.expectsNothing();
+  });
+
+  test('RFC 8985 6.2: where the peer has the end of such a segment only, the rest is waited for', () => {
+    const peer = hundredOut({ sackPermitted: true });
+    while (peer.counters.timeouts === 0) peer.clock.advanceTo(peer.tcb.rtoAt);
+    expect(peer.guest.takesAll().at(-1)).toMatchObject({ seq: 1, len: 1460 });
+    peer.clock.advance(1);
+    reports(peer, 0, [40, 73]);
+    expect(peer.guest.takesAll().every(({ seq }) => seq >= 1461)).toBe(true);
+    reports(peer, 73);
+    expect(peer.tcb.recovery.log.start).toBe((peer.tcb.iss + 1461) | 0);
+  });
+
+  test('RFC 3708 3: a D-SACK of a part of it undoes nothing, of all of it the timeout', () => {
+    const peer = hundredOut({ sackPermitted: true });
+    while (peer.counters.timeouts === 0) peer.clock.advanceTo(peer.tcb.rtoAt);
+    const first = peer.guest.takesAll().at(-1)!;
+    expect(first).toMatchObject({ seq: 1, len: 1460 });
+    reports(peer, 73, [0, 10]);
+    expect(peer.counters.undone).toBe(0);
+    // What that ACK let out was sent again, too.
+    const { len } = peer.guest.expects({ seq: 1461 });
+    expect(len).toBe(27 * SMALL);
+    reports(peer, 73, [10, 73]);
+    expect(peer.counters.undone).toBe(0);
+    reports(peer, 100, [73, 100]);
+    expect(peer.counters.undone).toBe(1);
+  });
+
+  test('a FIN rides with the text before it', () => {
+    const { guest, host, clock, tcb } = hundredOut();
+    host.closes();
+    guest.expects({ flags: 'FA', len: 0 });
+    clock.advance(tcb.rtt.rto);
+    guest.expects({ seq: 1, len: 1460, flags: 'A' });
+    guest.sends({ ack: 1461 });
+    guest.expects({ seq: 1461, len: 100 * SMALL - 1460, flags: 'FA' });
+    guest.sends({ ack: 2 + 100 * SMALL });
+    expect(tcb.state).toBe('FIN-WAIT-2');
+  });
+});
+
 describe('RFC 5681 3.2, RFC 6582: fast retransmit and recovery', () => {
   test('three duplicate ACKs and the first segment goes out again, once', () => {
     const { guest, tcb, counters } = tenInFlight();
@@ -172,6 +321,16 @@ describe('RFC 5681 3.2, RFC 6582: fast retransmit and recovery', () => {
     expect(sent.slice(2, 8)).toEqual([[1], [], [], [], [], [17_521]]);
   });
 
+  test('RFC 5681 3.2 step 4: a guest that repeats itself lets out no more than what was out, and half as much', () => {
+    const peer = established({ flowBytes: 1 << 20, windShift: 7 });
+    peer.host.gives(pattern(1 << 20));
+    expect(peer.guest.takesAll().length).toBe(10);
+    for (let i = 0; i < 3000; i++) peer.guest.sends({ ack: 1 });
+    const { sndUna, sndMax, iss } = peer.tcb;
+    expect(sndUna).toBe((iss + 1) | 0);
+    expect((sndMax - sndUna) | 0).toBeLessThanOrEqual(25 * 1460);
+  });
+
   test('RFC 6582 3.2 step 3: a partial ACK sends the next hole, a full one ends the recovery', () => {
     const { guest, tcb } = tenInFlight();
     for (let i = 0; i < 3; i++) guest.sends({ ack: 1 });
@@ -186,6 +345,29 @@ describe('RFC 5681 3.2, RFC 6582: fast retransmit and recovery', () => {
     guest.sends({ ack: (tcb.recover - tcb.iss) | 0 });
     expect(tcb.recovery.phase).toBe('open');
     expect(tcb.congestion.cwnd).toBeLessThanOrEqual(tcb.congestion.ssthresh);
+  });
+
+  test('3.2 step 3: partial ACKs of what was sent again alone do not put the timeout off for ever', () => {
+    // A guest that keeps nothing out of order, and is slow to acknowledge what then comes in order.
+    const { guest, clock, tcb, counters } = tenInFlight();
+    for (let i = 0; i < 3; i++) guest.sends({ ack: 1 });
+    for (let i = 1; i < 9 && counters.timeouts === 0; i++) {
+      expect(guest.takesAll().map(({ seq }) => seq)).toContain(1 + 1460 * (i - 1));
+      clock.advance(150);
+      if (counters.timeouts === 0) guest.sends({ ack: 1 + 1460 * i });
+    }
+    expect([counters.timeouts, (tcb.sndUna - tcb.iss - 1) / 1460]).toEqual([1, 2]);
+  });
+
+  test('but those that show something to have arrived behind the hole do', () => {
+    const { guest, clock, counters } = tenInFlight();
+    for (let i = 0; i < 3; i++) guest.sends({ ack: 1 });
+    for (const next of [2, 4, 6, 8]) {
+      clock.advance(150);
+      guest.sends({ ack: 1 + 1460 * next });
+      expect(guest.takesAll().map(({ seq }) => seq)).toContain(1 + 1460 * next);
+    }
+    expect(counters.timeouts).toBe(0);
   });
 
   test('window updates, data and keep-alives are no duplicates', () => {
@@ -260,6 +442,31 @@ describe('congestion window', () => {
     }
     expect(tcb.congestion.cwnd).toBeGreaterThan(100_000);
     clock.advance(60_000);
+    host.gives(pattern(100_000));
+    expect(guest.takesAll().length).toBe(10);
+  });
+
+  test('RFC 5681 4.1: a question in good time after the answer before it is no pause, however steady the round trip', () => {
+    const { guest, host, clock, tcb } = established({ windShift: 14 });
+    /** An answer that takes some round trips of 150 ms. */
+    const answer = (): void => {
+      host.gives(pattern(100_000));
+      while (tcb.sendRing.length > 0) {
+        guest.takesAll();
+        clock.advance(150);
+        guest.sends({});
+      }
+    };
+    for (let i = 0; i < 30; i++) {
+      answer();
+      clock.advance(100);
+    }
+    expect(tcb.rtt.rto).toBeLessThan(250);
+    host.gives(pattern(100_000));
+    expect(guest.takesAll().length).toBe(Math.ceil(100_000 / 1460));
+    clock.advance(150);
+    guest.sends({});
+    clock.advance(201);
     host.gives(pattern(100_000));
     expect(guest.takesAll().length).toBe(10);
   });

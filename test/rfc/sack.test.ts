@@ -207,6 +207,22 @@ describe('RFC 2883: duplicates are reported', () => {
     expect(answers(peer)).toEqual([[1, [0, 1], [2, 3]]]);
   });
 
+  test('4: second the range that it is part of, also before news of the same turn', () => {
+    const { guest, tcb } = established({ sackPermitted: true });
+    guest.sends({ seq: 10, data: 'x'.repeat(10) });
+    guest.takesAll();
+    guest.sendsTogether({ seq: 13, data: 'xx' }, { seq: 50, data: 'y'.repeat(10) });
+    const blocks = guest
+      .takesAll()
+      .map(({ options }) => options.sack!.map((edges) => edges.map((edge) => edge - tcb.irs)));
+    const withDuplicate = blocks.find(([first]) => first![0] === 13)!;
+    expect(withDuplicate.slice(0, 3)).toEqual([
+      [13, 15],
+      [10, 20],
+      [50, 60],
+    ]);
+  });
+
   test('4.1.3: of a range above the acknowledged: the segment, then the range that it is part of', () => {
     const peer = established(sack);
     for (const i of [1, 2, 3, 5]) peer.guest.sends(text(i));

@@ -20,6 +20,7 @@ export const CHANNELS = [
   'loss of ACKs',
   'blackout <= 10 s',
   'rate and queue',
+  'outage, short queue',
   'all at once',
 ] as const;
 export type ChannelKind = (typeof CHANNELS)[number];
@@ -61,6 +62,8 @@ export interface EndpointConfig {
   readonly takesBack: number;
   /** Option kinds that its SYN does not say. */
   readonly stripped: readonly number[];
+  /** Keeps nothing that comes ahead of its turn; left out: it does. */
+  readonly dropsEarly?: boolean;
 }
 
 export interface SimulationConfig {
@@ -106,6 +109,10 @@ export function configFor(seed: number): SimulationConfig {
   const second = endConfig(random, 'passive', stripped);
   const active = sized(random, first, second);
   const passive = sized(random, second, first);
+  if (kind === 'outage, short queue') {
+    const said = pick(random, [[], [3, 4], [8], [3, 4, 8]] as const);
+    return { kind, there, back, active: plain(random, active, said), passive: plain(random, passive, said) };
+  }
   const fate = random.below(8);
   return {
     kind,
@@ -165,6 +172,11 @@ function faultsOf(random: SeededRandom, kind: ChannelKind, way: ChannelConfig): 
       return { ...way, ...blackout(random), loss: 0.01 * random.float() };
     case 'rate and queue':
       return { ...way, ...narrow(random) };
+    case 'outage, short queue':
+      return {
+        ...{ ...way, rate: pick(random, [125, 1250]), queue: 8 },
+        ...{ deadAt: upTo(random, 5000), deadMs: 200 + random.below(2000) },
+      };
     case 'all at once':
       return {
         ...way,
@@ -216,6 +228,19 @@ function endConfig(
     urgent: rarely(10) ? 0.3 * random.float() : 0,
     takesBack: rarely(12) ? 0.5 * random.float() : 0,
     stripped,
+  };
+}
+
+/** An end that says much in small messages, or all at once, to one of the simplest guests: every option may be missing. */
+function plain(random: SeededRandom, end: EndpointConfig, stripped: readonly number[]): EndpointConfig {
+  const isChat = random.below(2) === 0;
+  return {
+    ...end,
+    ...{ mtu: 1500, flowBytes: 1 << (15 + random.below(4)), writes: random.below(isChat ? 20_000 : 400_000) },
+    ...{ writeChunk: isChat ? 40 : 65_536, readChunk: 1 << 20, paceMs: pick(random, [1, 5]) },
+    ...{ readPauseMs: 0, writePauseMs: 0, blocked: 0, takesBack: 0 },
+    stripped,
+    dropsEarly: random.below(2) === 0,
   };
 }
 

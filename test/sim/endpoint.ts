@@ -17,6 +17,7 @@ import { output } from '../../src/tcp/output.ts';
 import { takePredicted } from '../../src/tcp/predicted.ts';
 import { resetFor } from '../../src/tcp/reset.ts';
 import { Segment } from '../../src/tcp/segment.ts';
+import { seqLt } from '../../src/tcp/seq.ts';
 import { type CloseReason, checkTcb, type SegmentOut, Tcb, type TcpUser } from '../../src/tcp/tcb.ts';
 import * as user from '../../src/tcp/user.ts';
 import * as tcp from '../../src/wire/tcp.ts';
@@ -142,7 +143,21 @@ export class Endpoint implements TcpUser, SegmentOut, Egress {
       passiveOpen(this.tcb, this.segment, now);
       this.world.timers.arm(this.app, now + this.random.below(ACCEPT_MS));
     } else if (this.tcb === null || this.ended) this.refuse(message);
+    else if (this.isEarly(this.tcb)) this.drop(this.tcb);
     else this.take(this.tcb, message, now);
+  }
+
+  /** Ahead of its turn, and this end keeps nothing of that? */
+  private isEarly({ synAcked, rcvNxt }: Tcb): boolean {
+    const { segment, config } = this;
+    return config.dropsEarly === true && synAcked && segment.len > 0 && seqLt(rcvNxt, segment.seq);
+  }
+
+  /** The segment is as good as lost, but for the ACK that it asks for. */
+  private drop(tcb: Tcb): void {
+    tcb.ackPending = true;
+    if (tcb.dupAcksDue < 3) tcb.dupAcksDue++;
+    this.wantOutput();
   }
 
   /** One whose checksum is wrong, as an endpoint finds out that looks at it only when it copies the text. */

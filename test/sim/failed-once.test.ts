@@ -3,5 +3,5 @@ import { readFailed } from './failed.ts';
 import { Simulator } from './simulation.ts';
 
 test.each(readFailed(import.meta.dirname))('seed $seed, which failed once: $why', ({ seed, config }) => {
-  expect(new Simulator().runConfig(seed, config).problem).toBeNull();
+  expect(new Simulator().run(seed, config).problem).toBeNull();
 });

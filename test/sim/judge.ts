@@ -11,6 +11,8 @@ const PROBE_SILENCE: Ms = 180_000;
 /** How long an end may go on that hears nothing more: with what it has out, half-closed, or whole and idle. */
 const PATIENCE_HALF_CLOSED: Ms = 20 * 60_000;
 const PATIENCE_IDLE: Ms = 2 * 3_600_000 + PATIENCE_HALF_CLOSED;
+/** What an outage and a short queue behind it may cost: in times that the run takes without them, in outages, and beside. */
+const WORTH = { ideal: 5, outage: 3, ms: 20_000 };
 /** Answers in vain that are bad luck. */
 const FEW = 5;
 
@@ -28,6 +30,13 @@ export function stateOf(end: Endpoint): string {
 export function judge(active: Endpoint, passive: Endpoint, config: SimulationConfig): string | null {
   const outcome = outcomeOf(active, passive);
   return judgeEnd(active, config, outcome) ?? judgeEnd(passive, config, outcome);
+}
+
+/** Did a run that came to a normal end take much longer than without faults? Only where faults are few is that no bad luck. */
+export function judgeTime({ kind, there }: SimulationConfig, readAt: Ms, idealAt: Ms): string | null {
+  if (kind !== 'outage, short queue') return null;
+  const most = WORTH.ideal * idealAt + WORTH.outage * there.deadMs + WORTH.ms;
+  return readAt > most ? `took ${readAt} ms, and ${idealAt} ms without faults` : null;
 }
 
 function judgeEnd(end: Endpoint, config: SimulationConfig, outcome: string): string | null {

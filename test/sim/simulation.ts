@@ -14,7 +14,7 @@ import { SeededRandom } from '../support/seeded-random.ts';
 import { Channel, type Fate } from './channel.ts';
 import { configFor, type SimulationConfig, withoutFaults } from './config.ts';
 import { Endpoint } from './endpoint.ts';
-import { judge, outcomeOf, stateOf } from './judge.ts';
+import { judge, judgeTime, outcomeOf, stateOf } from './judge.ts';
 
 export interface SimulationResult {
   readonly seed: number;
@@ -53,8 +53,7 @@ export class Simulator {
   private arena = newArena();
 
   /** The run of `seed`, and the same without faults beside it. When that one fails, `config` is its. */
-  run(seed: number): SimulationResult {
-    const config = configFor(seed);
+  run(seed: number, config = configFor(seed)): SimulationResult {
     const result = this.runConfig(seed, config);
     if (result.problem !== null || result.outcome !== 'normal/normal') return result;
     if (config.kind === 'clean') return { ...result, idealAt: result.readAt };
@@ -62,7 +61,9 @@ export class Simulator {
     this.trace = null;
     const ideal = this.runConfig(seed, withoutFaults(config));
     this.trace = trace;
-    if (ideal.problem === null) return { ...result, idealAt: ideal.readAt };
+    const { readAt } = ideal;
+    if (ideal.problem === null)
+      return { ...result, idealAt: readAt, problem: judgeTime(config, result.readAt, readAt) };
     return { ...result, config: ideal.config, problem: `without faults: ${ideal.problem}` };
   }
 

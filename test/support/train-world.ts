@@ -80,13 +80,18 @@ export class TrainWorld {
   }
 
   /** A connection that both sides are ready for: what the guest's next segment says. */
-  connected(spec: Pick<SegmentSpec, 'sport' | 'ts'> & Partial<SegmentSpec>, mss = 1460): SegmentSpec {
+  connected(
+    spec: Pick<SegmentSpec, 'sport' | 'ts'> & Partial<SegmentSpec>,
+    mss = 1460,
+    trip = 0,
+  ): SegmentSpec {
     const syn = { mss, shift: 7 };
     const { sport } = spec;
     const base = { dport: 80, seq: 1000, ack: 0, wnd: 60_000, ...spec };
     this.receives(0, segmentFrame({ ...base, flags: Flag.Syn, syn }));
     this.host.stream.open();
     this.clock.runSoon();
+    this.clock.advance(trip);
     const mine = this.link.frames.filter((frame) => isTcp(frame) && frame.readUInt16BE(36) === sport);
     const { seq } = readTcp(mine.at(-1)!);
     const next = { ...base, seq: (base.seq + 1) | 0, ack: (seq + 1) | 0, flags: Flag.Ack };

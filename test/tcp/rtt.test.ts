@@ -21,14 +21,13 @@ test('2.3: further samples by 1/8 and 1/4', () => {
   expect(rtt.rto).toBe(srtt + 4 * rttvar);
 });
 
-test('a steady round trip brings the RTO down to it, not below 200 ms', () => {
+test('a steady round trip brings the RTO down to 50 ms above it, not below 200 ms', () => {
   const [slow, fast] = [new Rtt(), new Rtt()];
   for (let i = 0; i < 200; i++) {
     slow.sample(1500);
     fast.sample(0);
   }
-  expect(slow.rto).toBeGreaterThanOrEqual(1500);
-  expect(slow.rto).toBeLessThan(1520);
+  expect(slow.rto).toBe(1550);
   expect(fast.rto).toBe(200);
 });
 
@@ -50,4 +49,15 @@ test('5.7: three seconds when the SYN was lost and nothing is known', () => {
   rtt.backOff();
   rtt.afterLostSyn();
   expect(rtt.rto).toBe(3000);
+});
+
+test('RFC 5681 4.1: a pause is silence of 200 ms beyond a round trip, or of an RTO where that is longer', () => {
+  const [steady, uneven] = [new Rtt(), new Rtt()];
+  for (let i = 0; i < 200; i++) {
+    steady.sample(150);
+    uneven.sample(i % 2 === 0 ? 50 : 250);
+  }
+  expect([steady.rto, steady.pause]).toEqual([200, 350]);
+  expect(uneven.pause).toBe(uneven.rto);
+  expect(new Rtt().pause).toBe(1000);
 });

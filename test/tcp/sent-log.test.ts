@@ -37,13 +37,17 @@ class Model {
     }
   }
 
-  resend(i: number): void {
-    const record = this.records[i];
-    if (record === undefined) return;
-    this.log.resend(i, 0);
-    if (record.flags & Sent.Sacked) return;
-    record.flags = Sent.Resent;
-    record.order = ++this.sendings;
+  /** Up to `count` records from `i` on, in one segment. */
+  resend(i: number, count: number): void {
+    const records = this.records.slice(i, i + count);
+    if (records.length === 0) return;
+    this.log.resend(i, records.length, 0);
+    const order = ++this.sendings;
+    for (const record of records) {
+      if (record.flags & Sent.Sacked) continue;
+      record.flags = Sent.Resent;
+      record.order = order;
+    }
   }
 
   sack(i: number): void {
@@ -105,6 +109,19 @@ class Model {
     expect(log.countTo(log.start)).toBe(0);
   }
 
+  /** What may go in one segment of 4000 bytes with the first that is lost. */
+  private checkLost(lens: readonly number[]): void {
+    const { log, records } = this;
+    const first = log.firstLost();
+    if (first < 0) return;
+    let count = 0;
+    for (let bytes = 0, i = first; i < records.length && records[i]!.flags & Sent.Lost; i++, count++) {
+      bytes += lens[i]!;
+      if (bytes > 4000 && count > 0) break;
+    }
+    expect(log.lostRun(first, 4000)).toBe(count);
+  }
+
   check(): void {
     const { log, records } = this;
     const lens = records.map(({ end }, i) => (end - (i === 0 ? log.start : records[i - 1]!.end)) | 0);
@@ -117,6 +134,7 @@ class Model {
     const oldest = open.reduce<Plain | null>((a, b) => (a === null || b.order < a.order ? b : a), null);
     expect(log.oldestInFlight()).toBe(oldest === null ? -1 : records.indexOf(oldest));
     expect(log.firstLost()).toBe(records.findIndex(({ flags }) => flags & Sent.Lost));
+    this.checkLost(lens);
     for (const [i, record] of records.entries()) {
       expect([log.end(i), log.order(i)]).toEqual([record.end, record.order]);
       expect(log.is(i, Sent.Sacked)).toBe((record.flags & Sent.Sacked) !== 0);
@@ -142,7 +160,7 @@ test('whatever is sent, sent again, arrives, is lost or was not: the lists are t
       const model = new Model();
       for (const { do: what, n } of steps) {
         if (what === 'push') model.push(n);
-        else if (what === 'resend') model.resend(n);
+        else if (what === 'resend') model.resend(n, 1 + (n % 4));
         else if (what === 'sack') model.sack(n);
         else if (what === 'lose') model.lose(n);
         else if (what === 'shift') model.shift();
@@ -183,7 +201,7 @@ test('trains: what is pushed and acknowledged at once is what it is one by one',
         else if (what === 'acknowledge') model.acknowledge(count);
         else if (what === 'sack') model.sack(count);
         else if (what === 'lose') model.lose(count);
-        else if (what === 'resend') model.resend(count);
+        else if (what === 'resend') model.resend(count, 1 + (len % 4));
         else model.unmark();
         model.check();
       }

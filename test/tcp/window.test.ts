@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { shiftFor } from '../../src/tcp/window.ts';
-import { established } from '../support/tcp-peer.ts';
+import { advertise, advertiseInSyn, shiftFor } from '../../src/tcp/window.ts';
+import { established, TcpPeer } from '../support/tcp-peer.ts';
 
 test('RFC 7323 2.3: the smallest shift with which the window can be said, 14 at most', () => {
   expect([4096, 65_535, 65_536, 1 << 20, 4 << 20, 2 ** 30, 2 ** 31].map(shiftFor)).toEqual([
@@ -48,3 +48,28 @@ test.each([
     );
   },
 );
+
+test('RFC 7323 2.4 (2): a SYN-ACK again, which cannot say as much, does not move back the edge that an ACK has said', () => {
+  const { guest, host, tcb } = new TcpPeer({ flowBytes: 1 << 20 });
+  guest.sendsSyn();
+  host.accepts();
+  const inSyn = (tcb.rcvAdv - tcb.rcvNxt) | 0;
+  // Rounded up: 65535 cannot be said with a shift.
+  const said = advertise(tcb) << tcb.rcvWindShift;
+  expect([inSyn, said]).toEqual([65_535, 65_536]);
+  expect(advertiseInSyn(tcb)).toBe(65_535);
+  expect((tcb.rcvAdv - tcb.rcvNxt) | 0).toBe(said);
+});
+
+test('RFC 9293 3.8.6 (SHLD-14): where the ring has room the edge does not move left by the bits that a shift loses either', () => {
+  const { guest, tcb } = established({ flowBytes: 1 << 20 });
+  expect(tcb.rcvWindShift).toBeGreaterThan(0);
+  let edge = 65_536;
+  for (let i = 0; i < 100; i++) {
+    guest.sends({ data: new Uint8Array(1 + (i % 7)) });
+    const { ack, wnd } = guest.expects({ flags: 'A' });
+    const said = ack + (wnd << tcb.rcvWindShift);
+    expect(said).toBeGreaterThanOrEqual(edge);
+    edge = said;
+  }
+});
