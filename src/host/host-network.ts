@@ -77,8 +77,8 @@ export interface HostStream {
   end(): void;
   /**
    * RST now, whatever is pending. After end() the host still delivers what it has taken, where it can and the remote says
-   * nothing more; what that says is answered by RST. Of the events only onClose follows, once: until then the region of a write that was
-   * under way and the one reserved for reading are still in use.
+   * nothing more; what that says is answered by RST. Of the events only onClose follows, once: until then the region of a
+   * write that was under way and the one reserved for reading are still in use.
    */
   reset(): void;
   /** Starts reading, and reads on after onRead returned false. */

@@ -149,7 +149,7 @@ export class TcpFlow implements Flow, Egress, TcpUser, HostStreamEvents {
 
   /** The link has room for the reset that abortTcb() owes the guest. False: it had none again. */
   payReset(): boolean {
-    return user.resetAgain(this.tcb, this.context.turn.now);
+    return user.sendReset(this.tcb, this.context.turn.now);
   }
 
   // Made when somebody asks, which is seldom: an idle flow is as small as it can be.

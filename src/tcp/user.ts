@@ -57,11 +57,11 @@ export function close(tcb: Tcb, now: Ms): void {
 
 /**
  * Ends the connection now, with a reset where the peer knows of it. RFC 9293 3.9.1.6. onClosed does not follow. False: the
- * link had no room for the reset, which resetAgain() is for.
+ * link had no room for the reset: sendReset() when it has.
  */
 export function abort(tcb: Tcb, now: Ms): boolean {
-  const told = isToBeTold(tcb) ? resetAgain(tcb, now) : true;
-  if (tcb.state !== 'CLOSED') discard(tcb);
+  const told = !isToBeTold(tcb) || sendReset(tcb, now);
+  discard(tcb);
   return told;
 }
 
@@ -81,7 +81,7 @@ export function freeRings(tcb: Tcb): void {
 /** The connection is over for `reason`, which its user hears. A peer that timed out is told by a reset. */
 export function end(tcb: Tcb, reason: CloseReason, now: Ms): void {
   // Where it cannot go there is nobody to miss it: the peer has been silent for minutes.
-  if (reason === 'timed-out' && isToBeTold(tcb)) resetAgain(tcb, now);
+  if (reason === 'timed-out' && isToBeTold(tcb)) sendReset(tcb, now);
   setState(tcb, 'abort');
   stop(tcb);
   tcb.user.onClosed(reason);
@@ -116,7 +116,7 @@ function isToBeTold({ state }: Tcb): boolean {
  * 3.10.5, RFC 5961 3.2). A peer whose SYN we have not answered gets its own number acknowledged (3.10.7.1). RFC 7323 3.2:
  * with timestamps, where they are in force. False: the link has no room.
  */
-export function resetAgain(tcb: Tcb, now: Ms): boolean {
+export function sendReset(tcb: Tcb, now: Ms): boolean {
   const stamped = tcb.synAcked && tcb.timestamps;
   const len = tcp.MIN_HEADER_LEN + (stamped ? TIMESTAMPS_LEN : 0);
   const at = tcb.out.reserve(len);

@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { HostStream } from '../../src/host/host-network.ts';
 import { bench, closeAll, rounds, serve } from '../support/host-bench.ts';
@@ -79,13 +79,7 @@ describe('TCP through Node: how a connection ends', () => {
 
   test('reset() after end(): the remote still gets all that the kernel has taken, and the end', async () => {
     const { dial, block } = bench();
-    let server: Socket | null = null;
-    const to = await serve(
-      (socket) => {
-        server = socket;
-      },
-      { pauseOnConnect: true },
-    );
+    const to = await serve(() => {}, { pauseOnConnect: true });
     const record = dial(to);
     await record.until(() => record.events.includes('open'));
     // More than the remote's socket has room for: the rest waits in our kernel.
@@ -95,9 +89,9 @@ describe('TCP through Node: how a connection ends', () => {
     record.stream!.reset();
     await record.until(() => record.closed !== 'open');
     expect(record.story).toEqual(['open', 'close null']);
-    while (server === null) await new Promise((resolve) => setImmediate(resolve));
-    const heard = readAll(server);
-    (server as Socket).resume();
+    const socket = await to.first;
+    const heard = readAll(socket);
+    socket.resume();
     expect(await heard).toHaveLength(said);
   });
 });

@@ -280,23 +280,16 @@ describe('TCP through Node: writing', () => {
 
   test('reset() with bytes pending and a region in use: the remote sees a reset, onClose(null) follows', async () => {
     const { dial, block } = bench();
-    let server: Socket | null = null;
-    const to = await serve(
-      (socket) => {
-        server = socket;
-      },
-      { pauseOnConnect: true },
-    );
+    const to = await serve(() => {}, { pauseOnConnect: true });
     const record = dial(to);
     await record.until(() => record.events.includes('open'));
     const off = block(4 << 20);
     expect(record.stream!.write(off, 4 << 20)).toBe(false);
-    while (server === null) await new Promise((resolve) => setImmediate(resolve));
+    const socket = await to.first;
     record.stream!.reset();
     expect(record.story).toEqual(['open']);
     await record.until(() => record.closed !== 'open');
     expect(record.events).toEqual(['open', 'close null']);
-    const socket = server as Socket;
     let end = '';
     socket.on('error', (error) => {
       end = (error as NodeJS.ErrnoException).code ?? '';
@@ -326,15 +319,12 @@ describe('TCP through Node: writing', () => {
 
   test('a remote that is gone: the write ends the stream with reset', async () => {
     const { dial, block } = bench();
-    let server: Socket | null = null;
-    const to = await serve((socket) => {
-      server = socket;
-    });
+    const to = await serve(() => {});
     const record = dial(to);
     await record.until(() => record.events.includes('open'));
-    while (server === null) await new Promise((resolve) => setImmediate(resolve));
-    (server as Socket).resetAndDestroy();
-    await once(server, 'close');
+    const socket = await to.first;
+    socket.resetAndDestroy();
+    await once(socket, 'close');
     const off = block(65536);
     record.stream!.write(off, 65536);
     await record.until(() => record.closed !== 'open');

@@ -48,24 +48,25 @@ export function bench(options: NodeHostOptions = {}) {
   return { context, host, dial, block };
 }
 
-/** A server of the host's own on 127.0.0.1. */
+/** A server of the host's own on 127.0.0.1; `first`: the first connection that it has. */
 export async function serve(
   onSocket: (socket: Socket) => void,
   options = {},
-): Promise<Endpoint & { server: Server }> {
+): Promise<Endpoint & { server: Server; first: Promise<Socket> }> {
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, ...options }, (socket) => {
     sockets.add(socket);
     socket.on('error', () => {});
     onSocket(socket);
   });
+  const first = new Promise<Socket>((resolve) => server.once('connection', resolve));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   cleanups.push(() => {
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  return { ...at('127.0.0.1', (server.address() as AddressInfo).port), server };
+  return { ...at('127.0.0.1', (server.address() as AddressInfo).port), server, first };
 }
 
 /** Lets the event loop go round `n` times. */

@@ -2,7 +2,7 @@
 //   node bulk.mjs serve ADDRESS             listens, prints the port, serves one connection after the other
 //   node bulk.mjs put|get HOST PORT BYTES   sends or asks for so many bytes
 //   node bulk.mjs trip HOST PORT            connects to a port where nobody listens, a few times: prints the shortest
-// Both ends of a transfer print a line of JSON for each transfer: bytes, milliseconds from the first byte to the last, and a digest.
+// Both ends of a transfer print a line of JSON: bytes, milliseconds from the first byte to the last, and a digest.
 
 import { createCipheriv, createHash } from 'node:crypto';
 import { connect, createServer } from 'node:net';
